@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+# Jeoul: two commands matter to a newcomer, `make run` and `make check`.
+#
+# A folder is a program: folder/main.c builds jeoul-<folder> (base/main.c: jeould,
+# cli/main.c: jeoul), folder/main_<x>.c builds the tool jeoul-<x>, all other files of the
+# folder go into the folder's library.  tests/unit/<folder>_<file>.c are cmocka programs.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := build
+
+CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+SAN ?=
+comma := ,
+BUILD ?= build$(if $(SAN),-$(subst $(comma),-,$(SAN)))
+VERSION := 0.1.0
+FOLDERS := base provision meter billing snmp web cli
+WERROR ?= -Werror
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion \
+	-Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wcast-qual \
+	-Wcast-align -Wpointer-arith -Wwrite-strings -Wformat=2 -Wundef -Wvla \
+	-Wnull-dereference -Wdouble-promotion -Wfloat-equal -Wswitch-enum \
+	-Werror=incompatible-pointer-types -Werror=implicit-function-declaration
+ifeq ($(findstring clang,$(CC)),)
+WARNINGS += -Wcast-align=strict -Wimplicit-fallthrough=5 -Wduplicated-cond \
+	-Wduplicated-branches -Wlogical-op -Wrestrict -Werror=int-conversion
+endif
+
+PACKAGES := libvirt libvirt-qemu librrd libpq libmicrohttpd libcjson libevent inih libxml-2.0 sqlite3 \
+	libxcrypt gnutls libcurl
+PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null | sed 's/-I/-isystem /g')
+CPPFLAGS += -D_GNU_SOURCE -DJEOUL_VERSION='"$(VERSION)"' -I. -I$(BUILD)/gen $(PKG_CFLAGS)
+CFLAGS ?= -O2 -g
+CFLAGS += -std=gnu17 $(WARNINGS) $(WERROR) -fno-common -fstack-protector-strong -fPIE
+LDFLAGS += -pie -Wl,-z,relro,-z,now -Wl,--as-needed
+ifeq ($(SAN),)
+CPPFLAGS += -D_FORTIFY_SOURCE=2
+CFLAGS += -fstack-clash-protection -fcf-protection
+else
+CFLAGS := $(subst -O2,-O1,$(CFLAGS)) -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
+LDFLAGS += -fsanitize=$(SAN)
+endif
+
+# What each program may link; the program facing the network has neither libvirt nor net-snmp.
+LIBS_base := -levent -lpq -lcjson -linih -lsqlite3 -lgmp
+LIBS_provision := -lvirt -lxml2 $(LIBS_base) -lpthread
+LIBS_meter := -lvirt -lrrd -lxml2 $(LIBS_base) -lpthread
+LIBS_billing := $(LIBS_base)
+LIBS_snmp := -lnetsnmp $(LIBS_base)
+LIBS_web := -lmicrohttpd -lgnutls -lcrypt $(LIBS_base) -lpthread
+LIBS_cli := -lcurl -lgnutls $(LIBS_base)
+# The one include across folders: a quote must use the code that bills (DESIGN 1).
+USES_web := billing
+USES_cli := web
+
+lib_sources = $(filter-out $(1)/main.c $(wildcard $(1)/main_*.c),$(wildcard $(1)/*.c))
+objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+program_of = $(if $(filter base,$(1)),jeould,$(if $(filter cli,$(1)),jeoul,jeoul-$(1)))
+
+QUERIES := $(wildcard sql/query/*.sql)
+GEN_HEADERS := $(patsubst sql/query/%.sql,$(BUILD)/gen/%_stmt.gen.h,$(QUERIES))
+GEN_OBJECTS := $(patsubst sql/query/%.sql,$(BUILD)/gen/%_stmt.gen.o,$(QUERIES))
+MIGRATIONS := $(wildcard sql/[0-9][0-9][0-9]-*.sql)
+PROGRAMS :=
+
+define folder_rules
+$(BUILD)/$(1).a: $(call objects,$(call lib_sources,$(1))) $(if $(wildcard sql/query/$(1).sql),$(BUILD)/gen/$(1)_stmt.gen.o)
+endef
+$(foreach f,$(FOLDERS),$(eval $(call folder_rules,$(f))))
+
+# $(1) program, $(2) folder, $(3) file with main
+define program_rules
+PROGRAMS += $(BUILD)/bin/$(1)
+$(BUILD)/bin/$(1): $(call objects,$(3)) $(BUILD)/$(2).a $(foreach u,$(USES_$(2)),$(BUILD)/$(u).a) $(BUILD)/base.a
+	@mkdir -p $$(@D)
+	$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$^ $$(LIBS_$(2))
+endef
+$(foreach f,$(FOLDERS),$(if $(wildcard $(f)/main.c),$(eval $(call program_rules,$(call program_of,$(f)),$(f),$(f)/main.c))))
+$(foreach f,$(FOLDERS),$(foreach m,$(wildcard $(f)/main_*.c),$(eval $(call program_rules,jeoul-$(subst _,-,$(patsubst $(f)/main_%.c,%,$(m))),$(f),$(m)))))
+
+UNIT_SOURCES := $(wildcard tests/unit/*.c)
+UNIT_PROGRAMS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SOURCES))
+# $(1) test name; its folder is what stands before the first underscore.
+define unit_rules
+$(BUILD)/unit/$(1): $(BUILD)/obj/tests/unit/$(1).o $(BUILD)/$(firstword $(subst _, ,$(1))).a $(foreach u,$(USES_$(firstword $(subst _, ,$(1)))),$(BUILD)/$(u).a) $(BUILD)/base.a
+	@mkdir -p $$(@D)
+	$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$^ $$(LIBS_$(firstword $(subst _, ,$(1)))) -lcmocka
+endef
+$(foreach t,$(patsubst tests/unit/%.c,%,$(UNIT_SOURCES)),$(eval $(call unit_rules,$(t))))
+
+.PHONY: build run stop clean-state check unit vectors bench lint format format-check clean install
+build: $(PROGRAMS)
+
+$(BUILD)/obj/%.o: %.c | $(GEN_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/%.a:
+	@rm -f $@
+	ar rcs $@ $^
+
+$(BUILD)/gen/%_stmt.gen.h $(BUILD)/gen/%_stmt.gen.c: sql/query/%.sql sql/statements.awk
+	@mkdir -p $(@D)
+	awk -v program=$* -v out=$(BUILD)/gen -f sql/statements.awk $<
+$(BUILD)/gen/%_stmt.gen.o: $(BUILD)/gen/%_stmt.gen.c
+	$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-overlength-strings -c -o $@ $<
+
+# The migrations and the pages ride inside the programs: a role needs no file of ours.
+$(BUILD)/gen/migrations.inc: $(MIGRATIONS)
+	@mkdir -p $(@D)
+	for f in $(sort $(MIGRATIONS)); do n=$${f##*/}; v=$${n%%-*}; echo "EMBED($$v, \"$$n\", \"$$f\")"; done > $@
+$(BUILD)/obj/base/migrations.o: $(BUILD)/gen/migrations.inc $(MIGRATIONS)
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+-include web/part.mk cli/part.mk
+
+unit: $(UNIT_PROGRAMS)
+	@setup/unit $(BUILD)
+
+vectors: build
+	@setup/vectors $(BUILD) $(FILE)
+
+run:
+	@setup/run
+stop:
+	@setup/stop
+clean-state:
+	@setup/stop --clean
+check:
+	@setup/check
+
+bench: build
+	@setup/bench
+
+C_FILES = $(shell git ls-files '*.c' '*.h' '*.def')
+format:
+	clang-format-14 -i $(filter-out %.def,$(C_FILES))
+format-check:
+	@clang-format-14 --dry-run -Werror $(filter-out %.def,$(C_FILES))
+lint: build
+	@setup/lint $(BUILD)
+
+PREFIX ?= /usr
+install: build
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/libexec/jeoul
+	install -m 755 $(BUILD)/bin/jeoul $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(BUILD)/bin/jeould $(DESTDIR)$(PREFIX)/sbin/
+	install -m 755 $(filter-out %/jeoul %/jeould,$(PROGRAMS)) setup/host $(DESTDIR)$(PREFIX)/libexec/jeoul/
+
+clean:
+	rm -rf build build-*
