@@ -112,7 +112,7 @@ $(BUILD)/gen/%_stmt.gen.o: $(BUILD)/gen/%_stmt.gen.c
 $(BUILD)/gen/migrations.inc: $(MIGRATIONS)
 	@mkdir -p $(@D)
 	for f in $(sort $(MIGRATIONS)); do n=$${f##*/}; v=$${n%%-*}; echo "EMBED($$v, \"$$n\", \"$$f\")"; done > $@
-$(BUILD)/obj/base/migrations.o: $(BUILD)/gen/migrations.inc $(MIGRATIONS)
+$(BUILD)/obj/base/migrations.o $(BUILD)/obj/base/migrations_latest.o: $(BUILD)/gen/migrations.inc $(MIGRATIONS)
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 -include web/part.mk cli/part.mk
