@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* measure: usage of one price, turned into a quantity for each segment of the period */
+#pragma once
+#include "billing/segment.h"
+#include "billing/usage.h"
+
+/* What a whole rating shares. */
+struct rate_job {
+	const struct tariff *tariff;
+	const struct usage_list *usage;
+	const struct calendar *calendar;
+	struct span window;
+	struct instant known;  /* what arrived or was entered later does not count */
+	bool events_at_end;    /* for running totals: events at window.to are in */
+	const char *share_tag; /* NULL: none; else lines know their parts by its values */
+};
+
+/* The part of a tag's value in each segment. */
+struct share {
+	const char *value; /* "" for usage without the tag */
+	mpq_t *by_segment;
+};
+
+struct measure {
+	const struct rate_job *job;
+	const struct price *price;
+	const struct segments *segments;
+	mpq_t *by_segment;
+	bool *touched; /* there was usage, be it of quantity 0 */
+	bool *unrated; /* by usage item: fell where no version is in force */
+	struct share *shares;
+	size_t share_count;
+	int64_t unmetered_ns;
+};
+
+void measure_init(struct measure *m, const struct rate_job *job, const struct price *p,
+    const struct segments *s, bool *unrated);
+void measure_done(struct measure *m);
+
+/* Adds the items (all of m->price) of one resource. */
+must_check bool measure_resource(struct measure *m, const struct usage *const *items,
+    size_t count, struct err *e);
