@@ -74,7 +74,7 @@ $(foreach f,$(FOLDERS),$(eval $(call folder_rules,$(f))))
 # $(1) program, $(2) folder, $(3) file with main
 define program_rules
 PROGRAMS += $(BUILD)/bin/$(1)
-$(BUILD)/bin/$(1): $(call objects,$(3)) $(BUILD)/$(2).a $(foreach u,$(USES_$(2)),$(BUILD)/$(u).a) $(BUILD)/base.a
+$(BUILD)/bin/$(1): $(call objects,$(3)) $(if $(filter-out $(FOLDERS),$(1:jeoul-%=%)),$(if $(wildcard sql/query/$(1:jeoul-%=%).sql),$(BUILD)/gen/$(1:jeoul-%=%)_stmt.gen.o)) $(BUILD)/$(2).a $(foreach u,$(USES_$(2)),$(BUILD)/$(u).a) $(BUILD)/base.a
 	@mkdir -p $$(@D)
 	$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$^ $$(LIBS_$(2))
 endef
@@ -113,6 +113,8 @@ $(BUILD)/gen/migrations.inc: $(MIGRATIONS)
 	@mkdir -p $(@D)
 	for f in $(sort $(MIGRATIONS)); do n=$${f##*/}; v=$${n%%-*}; echo "EMBED($$v, \"$$n\", \"$$f\")"; done > $@
 $(BUILD)/obj/base/migrations.o $(BUILD)/obj/base/migrations_latest.o: $(BUILD)/gen/migrations.inc $(MIGRATIONS)
+
+$(BUILD)/obj/base/main_migrate.o: sql/roles.sql
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 -include web/part.mk cli/part.mk

@@ -56,6 +56,9 @@ void proc_every(struct proc *p, int64_t period_ns, proc_duty duty, void *context
  */
 int proc_loop(struct proc *p) must_check;
 void proc_on_stop(struct proc *p, void (*stop)(void *context), void *context);
+/* log_open() by the settings log.target and log.level. */
+void proc_log_open(const char *program, const struct conf *c);
+
 /* Paths under the state folder: state_path(conf, out, "rrd/vm"). */
 #define STATE_PATH_MAX 4096
 const char *state_path(const struct conf *c, char out[STATE_PATH_MAX], const char *below);
