@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* preview: the running bill of an account as JSON, computed this moment */
+#include "billing/preview.h"
+#include "billing/answer.h"
+#include "billing/bill.h"
+#include "billing/calendar_db.h"
+#include "billing/sku.h"
+#include "billing_stmt.gen.h"
+
+#define PLACES_SHOWN 6
+
+bool
+preview_open(const struct conf *conf, const char *role, struct db **out, struct err *e)
+{
+	return db_open(conf, role, &billing_statements, out, e);
+}
+
+static void
+instant_write(struct jout *j, const char *key, struct instant t)
+{
+	char text[CLOCK_TEXT_MAX];
+
+	jout_string(j, key, instant_text(t, text));
+}
+
+static void
+line_write(struct jout *j, const struct bill *b, const struct tariff *t,
+    const struct line *l)
+{
+	scoped_free char *unit = sku_unit(l->price);
+	scoped_free char *shown = rat_decimal(l->quantity, PLACES_SHOWN);
+
+	jout_open(j, NULL, '{');
+	jout_string(j, "sku", l->sku);
+	if (l->resource != NULL) {
+		jout_open(j, "resource", '{');
+		jout_string(j, "id", l->resource);
+		jout_string(j, "name", resource_name(&b->names, l->resource));
+		jout_close(j, '}');
+	}
+	jout_string(j, "band", l->band);
+	answer_exact(j, "quantity", l->quantity);
+	jout_string(j, "quantity_shown", shown);
+	jout_string(j, "unit", unit);
+	answer_exact(j, "exact", l->exact);
+	answer_amount(j, "amount", t, l->amount);
+	jout_close(j, '}');
+}
+
+static void
+tariff_write(struct jout *j, const struct bill *b)
+{
+	const struct portion *p;
+
+	if (b->portion_count == 0) {
+		jout_raw(j, "tariff", "null");
+		return;
+	}
+	p = &b->portions[b->portion_count - 1];
+	jout_open(j, "tariff", '{');
+	jout_string(j, "id", p->tariff_uuid);
+	jout_string(j, "name", p->tariff_name);
+	jout_number(j, "version", p->tariff_version);
+	jout_close(j, '}');
+}
+
+static void
+sku_write(void *context, const char *sku)
+{
+	jout_string(context, NULL, sku);
+}
+
+static void
+head_write(struct jout *j, const struct bill *b)
+{
+	jout_open(j, "account", '{');
+	jout_string(j, "id", b->account_uuid);
+	jout_string(j, "name", b->account_name);
+	jout_close(j, '}');
+	jout_string(j, "currency", b->currency);
+	jout_open(j, "period", '{');
+	instant_write(j, "start", b->period.from);
+	instant_write(j, "end", b->period.to);
+	jout_close(j, '}');
+	instant_write(j, "as_of", b->through);
+	tariff_write(j, b);
+}
+
+/* Without a tariff nothing is charged; the zeros have the account's currency. */
+static void
+totals_write(struct jout *j, const struct bill *b)
+{
+	scoped_free char *per_hour = rat_decimal(b->per_hour, PLACES_SHOWN);
+	const struct tariff *t = bill_tariff(b);
+
+	if (t != NULL) {
+		answer_amount(j, "subtotal", t, b->totals.subtotal);
+		answer_amount(j, "tax", t, b->totals.tax);
+		answer_amount(j, "total", t, b->totals.total);
+	} else {
+		jout_string(j, "subtotal", "0");
+		jout_string(j, "tax", "0");
+		jout_string(j, "total", "0");
+	}
+	jout_string(j, "per_hour", per_hour);
+}
+
+static void
+bill_write(struct jout *j, const struct bill *b)
+{
+	jout_open(j, NULL, '{');
+	head_write(j, b);
+	jout_open(j, "lines", '[');
+	for (size_t i = 0; i < b->portion_count; i++)
+		for (size_t k = 0;
+		     b->portions[i].rated && k < b->portions[i].rating.count; k++)
+			line_write(j, b, b->portions[i].tariff,
+			    &b->portions[i].rating.lines[k]);
+	jout_close(j, ']');
+	totals_write(j, b);
+	jout_open(j, "unrated", '[');
+	bill_unrated(b, sku_write, j);
+	jout_close(j, ']');
+	jout_close(j, '}');
+}
+
+bool
+bill_preview(struct db *db, int64_t account_id, struct instant now, struct buf *json_out,
+    struct err *e)
+{
+	struct calendar *c = calendar_db_new(db, false);
+	struct jout j = JOUT_INIT(json_out);
+	struct bill b;
+	bool ok = bill_make(&b, db, c, account_id, now, now, e);
+
+	if (ok) {
+		bill_write(&j, &b);
+		bill_done(&b);
+	}
+	calendar_db_free(c);
+	return ok;
+}

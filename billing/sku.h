@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sku: what the metered things are called and counted in */
+#pragma once
+#include "billing/tariff.h"
+
+/* The names that usage from our own meters carries (docs/tariffs.md). */
+#define SKU_VM_RUNNING "vm.running"
+#define SKU_VCPU "vcpu"
+#define SKU_MEMORY "memory.gib"
+#define SKU_VOLUME "volume.gib"
+#define SKU_CPU_TIME "cpu.time"
+#define SKU_HOST_SOCKET "host.socket"
+
+/* What a line's quantity counts: "vCPU-hour", "GiB", "socket-year". Caller frees. */
+char *sku_unit(const struct price *p) must_check;
