@@ -49,9 +49,9 @@ run_put(struct db *db, const struct bill *b, int64_t generation, struct err *e)
 {
 	scoped(buf_done) struct buf unrated = BUF_INIT;
 	struct jout j = JOUT_INIT(&unrated);
-	scoped_free char *subtotal = rat_text(b->totals.subtotal);
-	scoped_free char *tax = rat_text(b->totals.tax);
-	scoped_free char *total = rat_text(b->totals.total);
+	scoped_free char *subtotal = bill_amount_text(b, b->totals.subtotal);
+	scoped_free char *tax = bill_amount_text(b, b->totals.tax);
+	scoped_free char *total = bill_amount_text(b, b->totals.total);
 	scoped_free char *per_hour = rat_decimal(b->per_hour, PLACES_PER_HOUR);
 
 	jout_open(&j, NULL, '[');

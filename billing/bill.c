@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bill: what an account's open period has come to, from the rows to the total */
 #include "billing/bill.h"
+#include "billing/answer.h"
 #include "billing_stmt.gen.h"
 #include <stdlib.h>
 #include <string.h>
@@ -237,6 +238,20 @@ const struct tariff *
 bill_tariff(const struct bill *b)
 {
 	return b->portion_count == 0 ? NULL : b->portions[b->portion_count - 1].tariff;
+}
+
+char *
+bill_amount_text(const struct bill *b, const mpq_t amount)
+{
+	const struct tariff *t = bill_tariff(b);
+	struct err e = ERR_INIT;
+	unsigned places = 2;
+
+	if (t != NULL)
+		return amount_text(t, amount);
+	/* The schema lets only three capital letters in: the standard can't be needed. */
+	(void)!currency_places(&places, b->currency, &e);
+	return rat_decimal(amount, places);
 }
 
 static bool

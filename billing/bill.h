@@ -43,6 +43,8 @@ must_check bool bill_make(struct bill *out, struct db *db, const struct calendar
     int64_t account_id, struct instant within, struct instant now, struct err *e);
 void bill_done(struct bill *b);
 
+/* An amount as it is shown, with the places of its currency. Caller frees. */
+char *bill_amount_text(const struct bill *b, const mpq_t amount) must_check;
 /* The tariff of the last portion; NULL without one. */
 const struct tariff *bill_tariff(const struct bill *b);
 /* Calls visit for the name of each sku that had usage and no price, once. */

@@ -74,7 +74,7 @@ form_text(const struct form *f, struct arena *a, const char *key, const char **o
 	return true;
 }
 
-/* A JSON number with a point may have been through a double already: refused. */
+/* A JSON number with a point may have lost digits before it came here: refused. */
 bool
 form_exact(const struct form *f, const char *key, mpq_t out, struct err *e)
 {

@@ -86,22 +86,22 @@ head_write(struct jout *j, const struct bill *b)
 	tariff_write(j, b);
 }
 
-/* Without a tariff nothing is charged; the zeros have the account's currency. */
+static void
+total_write(struct jout *j, const char *key, const struct bill *b, const mpq_t amount)
+{
+	scoped_free char *text = bill_amount_text(b, amount);
+
+	jout_string(j, key, text);
+}
+
 static void
 totals_write(struct jout *j, const struct bill *b)
 {
 	scoped_free char *per_hour = rat_decimal(b->per_hour, PLACES_SHOWN);
-	const struct tariff *t = bill_tariff(b);
 
-	if (t != NULL) {
-		answer_amount(j, "subtotal", t, b->totals.subtotal);
-		answer_amount(j, "tax", t, b->totals.tax);
-		answer_amount(j, "total", t, b->totals.total);
-	} else {
-		jout_string(j, "subtotal", "0");
-		jout_string(j, "tax", "0");
-		jout_string(j, "total", "0");
-	}
+	total_write(j, "subtotal", b, b->totals.subtotal);
+	total_write(j, "tax", b, b->totals.tax);
+	total_write(j, "total", b, b->totals.total);
 	jout_string(j, "per_hour", per_hour);
 }
 

@@ -70,7 +70,7 @@ sample_time(const struct jval *sample, struct instant *t, const char *path, size
 	return true;
 }
 
-/* Never through a double: 9007199254740993 must stay what it is. */
+/* Digit by digit: 9007199254740993 must stay what it is. */
 static bool
 u64_parse(uint64_t *out, const char *text)
 {
