@@ -56,10 +56,17 @@ static const struct consumption_sku consumptions[] = {
 };
 
 void
-resource_names_done(struct resource_names *n)
+account_usage_init(struct account_usage *u)
 {
-	free(n->list);
-	*n = (struct resource_names){ NULL, 0, 0 };
+	*u = (struct account_usage){ .names = NULL };
+	usage_list_init(&u->list);
+}
+
+void
+account_usage_done(struct account_usage *u)
+{
+	usage_list_done(&u->list);
+	free(u->names);
 }
 
 static int
@@ -70,32 +77,34 @@ by_uuid(const void *a, const void *b)
 }
 
 const char *
-resource_name(const struct resource_names *n, const char *uuid)
+account_usage_name(const struct account_usage *u, const char *uuid)
 {
 	struct resource_name wanted = { uuid, NULL };
-	const struct resource_name *found = n->count == 0 || uuid == NULL
-	    ? NULL
-	    : bsearch(&wanted, n->list, n->count, sizeof(*n->list), by_uuid);
+	const struct resource_name *found = NULL;
 
+	if (u->name_count > 0 && uuid != NULL)
+		found = bsearch(&wanted, u->names, u->name_count, sizeof(*u->names),
+		    by_uuid);
 	return found == NULL ? NULL : found->name;
 }
 
 /* Simulated things say so wherever they appear. */
 static const char *
-name_add(struct resource_names *n, struct arena *a, const char *uuid, const char *name,
-    bool simulated)
+name_add(struct account_usage *u, const char *uuid, const char *name, bool simulated)
 {
-	struct resource_name *last = n->count == 0 ? NULL : &n->list[n->count - 1];
+	struct arena *a = u->list.arena;
+	struct resource_name *n;
 
-	if (last != NULL && strcmp(last->uuid, uuid) == 0)
-		return last->uuid;
-	if (n->count == n->capacity) {
-		n->capacity = n->capacity == 0 ? 64 : n->capacity * 2;
-		n->list = mem_resize(n->list, n->capacity, sizeof(*n->list));
+	if (u->name_count > 0 && strcmp(u->names[u->name_count - 1].uuid, uuid) == 0)
+		return u->names[u->name_count - 1].uuid;
+	if (u->names == NULL || u->name_count == u->name_capacity) {
+		u->name_capacity = u->name_capacity == 0 ? 64 : u->name_capacity * 2;
+		u->names = mem_resize(u->names, u->name_capacity, sizeof(*u->names));
 	}
-	n->list[n->count] = (struct resource_name){ arena_strdup(a, uuid),
-		arena_printf(a, "%s%s", name, simulated ? " (simulated)" : "") };
-	return n->list[n->count++].uuid;
+	n = &u->names[u->name_count++];
+	n->uuid = arena_strdup(a, uuid);
+	n->name = arena_printf(a, "%s%s", name, simulated ? " (simulated)" : "");
+	return n->uuid;
 }
 
 static struct instant
@@ -136,16 +145,16 @@ lifetime_add(struct usage_list *l, const struct rows *r, size_t row,
 }
 
 static void
-lifetimes_add(struct usage_list *l, struct resource_names *names, const struct rows *r)
+lifetimes_add(struct account_usage *u, const struct rows *r)
 {
 	for (size_t row = 0; row < rows_count(r); row++) {
 		const char *kind = rows_text(r, row, LIFE_KIND);
-		const char *uuid = name_add(names, l->arena, rows_text(r, row, LIFE_UUID),
+		const char *uuid = name_add(u, rows_text(r, row, LIFE_UUID),
 		    rows_text(r, row, LIFE_NAME), rows_bool(r, row, LIFE_SIMULATED));
 
 		for (size_t i = 0; i < ARRAY_LEN(allocations); i++)
 			if (strcmp(allocations[i].kind, kind) == 0)
-				lifetime_add(l, r, row, &allocations[i], uuid);
+				lifetime_add(&u->list, r, row, &allocations[i], uuid);
 	}
 }
 
@@ -170,12 +179,11 @@ window_add(struct usage_list *l, const struct rows *r, size_t row, const char *u
 }
 
 static bool
-windows_add(struct usage_list *l, struct resource_names *names, const struct rows *r,
-    struct err *e)
+windows_add(struct account_usage *u, const struct rows *r, struct err *e)
 {
 	for (size_t row = 0; row < rows_count(r); row++)
-		if (!window_add(l, r, row,
-			name_add(names, l->arena, rows_text(r, row, WINDOW_UUID),
+		if (!window_add(&u->list, r, row,
+			name_add(u, rows_text(r, row, WINDOW_UUID),
 			    rows_text(r, row, WINDOW_NAME),
 			    rows_bool(r, row, WINDOW_SIMULATED)),
 			e))
@@ -183,16 +191,9 @@ windows_add(struct usage_list *l, struct resource_names *names, const struct row
 	return true;
 }
 
-static void
-names_sort(struct resource_names *n)
-{
-	if (n->count > 1)
-		qsort(n->list, n->count, sizeof(*n->list), by_uuid);
-}
-
 bool
-account_usage_read(struct usage_list *l, struct resource_names *names, struct db *db,
-    int64_t account_id, const struct span *span, bool by_window, struct err *e)
+account_usage_read(struct account_usage *u, struct db *db, int64_t account_id,
+    const struct span *span, bool by_window, struct err *e)
 {
 	scoped(rows_clear) struct rows *lifetimes = NULL;
 	scoped(rows_clear) struct rows *windows = NULL;
@@ -206,9 +207,10 @@ account_usage_read(struct usage_list *l, struct resource_names *names, struct db
 		    DB_INSTANT(span->to), by_window ? "true" : "false"),
 		&windows, e))
 		return false;
-	lifetimes_add(l, names, lifetimes);
-	if (!windows_add(l, names, windows, e))
+	lifetimes_add(u, lifetimes);
+	if (!windows_add(u, windows, e))
 		return false;
-	names_sort(names);
+	if (u->name_count > 1)
+		qsort(u->names, u->name_count, sizeof(*u->names), by_uuid);
 	return true;
 }

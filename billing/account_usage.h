@@ -8,19 +8,23 @@ struct resource_name {
 	const char *uuid;
 	const char *name;
 };
-/* Filled by uuid; texts belong to the usage list's arena. */
-struct resource_names {
-	struct resource_name *list;
-	size_t count;
-	size_t capacity;
+
+/* Texts belong to the list's arena. */
+struct account_usage {
+	struct usage_list list;
+	struct resource_name *names; /* by uuid */
+	size_t name_count;
+	size_t name_capacity;
 };
-void resource_names_done(struct resource_names *n);
-const char *resource_name(const struct resource_names *n, const char *uuid); /* or NULL */
+
+void account_usage_init(struct account_usage *u);
+void account_usage_done(struct account_usage *u);
+const char *account_usage_name(const struct account_usage *u,
+    const char *uuid); /* NULL: unknown */
 
 /*
  * Adds what the account used in a span.  by_window: consumption in its windows, for
  * prices that change in time; else as one sum per VM at the span's begin.
  */
-must_check bool account_usage_read(struct usage_list *l, struct resource_names *names,
-    struct db *db, int64_t account_id, const struct span *span, bool by_window,
-    struct err *e);
+must_check bool account_usage_read(struct account_usage *u, struct db *db,
+    int64_t account_id, const struct span *span, bool by_window, struct err *e);

@@ -32,7 +32,7 @@ line_put(struct db *db, const struct bill *b, size_t portion, const struct line 
 	return db_run(db, STMT_ACCRUAL_PUT,
 	    DB_ARGS(DB_NUMBER(b->account_id), DB_INSTANT(b->period.from), key,
 		DB_INSTANT(b->period.to), l->sku, l->resource,
-		resource_name(&b->names, l->resource), DB_NUMBER(p->tariff_id),
+		account_usage_name(&b->used, l->resource), DB_NUMBER(p->tariff_id),
 		DB_NUMBER(p->tariff_version), b->currency, quantity, unit, exact, amount,
 		l->band, DB_INSTANT(b->through), DB_NUMBER(generation)),
 	    NULL, e);

@@ -110,7 +110,7 @@ portion_rate(struct rating *out, const struct bill *b, const struct portion *p,
     const struct calendar *c, struct instant until, struct err *e)
 {
 	struct rate_job job = { .tariff = p->tariff,
-		.usage = &b->usage,
+		.usage = &b->used.list,
 		.calendar = c,
 		.window = { p->span.from, until },
 		.known = INSTANT_LAST };
@@ -179,21 +179,20 @@ portion_total(struct totals *sum, const struct portion *p)
 }
 
 static bool
-bill_fill(struct bill *b, struct db *db, const struct calendar *c, struct instant within,
-    struct instant now, struct err *e)
+bill_fill(struct bill *b, struct db *db, const struct calendar *c,
+    const struct bill_ask *ask, struct err *e)
 {
 	struct span used;
 
 	if (!account_read(b, db, e) ||
-	    !c->unit(c->context, b->timezone, UNIT_MONTH, within, &b->period, e))
+	    !c->unit(c->context, b->timezone, UNIT_MONTH, ask->within, &b->period, e))
 		return false;
-	b->through = instant_floor(now, NS_PER_S);
+	b->through = instant_floor(ask->now, NS_PER_S);
 	if (b->through.ns > b->period.to.ns)
 		b->through = b->period.to;
 	used = (struct span){ b->period.from, b->through };
 	if (!portions_read(b, db, e) ||
-	    !account_usage_read(&b->usage, &b->names, db, b->account_id, &used,
-		time_matters(b), e) ||
+	    !account_usage_read(&b->used, db, b->account_id, &used, time_matters(b), e) ||
 	    !portions_rate(b, c, e))
 		return false;
 	for (size_t i = 0; i < b->portion_count; i++)
@@ -203,15 +202,15 @@ bill_fill(struct bill *b, struct db *db, const struct calendar *c, struct instan
 }
 
 bool
-bill_make(struct bill *out, struct db *db, const struct calendar *c, int64_t account_id,
-    struct instant within, struct instant now, struct err *e)
+bill_make(struct bill *out, struct db *db, const struct calendar *c,
+    const struct bill_ask *ask, struct err *e)
 {
-	struct bill b = { .arena = arena_new(), .account_id = account_id };
+	struct bill b = { .arena = arena_new(), .account_id = ask->account_id };
 
-	usage_list_init(&b.usage);
+	account_usage_init(&b.used);
 	totals_init(&b.totals);
 	mpq_init(b.per_hour);
-	if (!bill_fill(&b, db, c, within, now, e)) {
+	if (!bill_fill(&b, db, c, ask, e)) {
 		bill_done(&b);
 		return false;
 	}
@@ -227,8 +226,7 @@ bill_done(struct bill *b)
 			rating_done(&b->portions[i].rating);
 		tariff_free(b->portions[i].tariff);
 	}
-	usage_list_done(&b->usage);
-	resource_names_done(&b->names);
+	account_usage_done(&b->used);
 	totals_done(&b->totals);
 	mpq_clear(b->per_hour);
 	arena_free(b->arena);
@@ -272,8 +270,8 @@ bill_unrated(const struct bill *b, void (*visit)(void *context, const char *sku)
 	const char *told[64];
 	size_t count = 0;
 
-	for (size_t i = 0; i < b->usage.count && count < ARRAY_LEN(told); i++) {
-		const char *sku = b->usage.items[i].sku;
+	for (size_t i = 0; i < b->used.list.count && count < ARRAY_LEN(told); i++) {
+		const char *sku = b->used.list.items[i].sku;
 		size_t k = 0;
 
 		if (!item_unrated(b, i))

@@ -26,21 +26,27 @@ struct bill {
 	const char *timezone;
 	struct span period;     /* the local month */
 	struct instant through; /* charged up to here, a whole second */
-	struct usage_list usage;
-	struct resource_names names;
+	struct account_usage used;
 	struct portion *portions; /* none: the account has no tariff */
 	size_t portion_count;
 	struct totals totals;
 	mpq_t per_hour; /* what one more hour of what runs now adds, before tax */
 };
 
+/* Whose bill, of which month, as of when. */
+struct bill_ask {
+	int64_t account_id;
+	struct instant within; /* any instant of the month */
+	struct instant now;
+};
+
 /*
- * Reads and rates the local month that holds `within`, as far as `now`.  The connection
- * must have been opened with billing_statements.  ERR_NOT_FOUND: no such account;
- * ERR_INPUT: its tariff can't rate its usage, the text says why.
+ * Reads and rates the local month that holds ask->within, as far as ask->now.  The
+ * connection must have been opened with billing_statements.  ERR_NOT_FOUND: no such
+ * account; ERR_INPUT: its tariff can't rate its usage, the text says why.
  */
 must_check bool bill_make(struct bill *out, struct db *db, const struct calendar *c,
-    int64_t account_id, struct instant within, struct instant now, struct err *e);
+    const struct bill_ask *ask, struct err *e);
 void bill_done(struct bill *b);
 
 /* An amount as it is shown, with the places of its currency. Caller frees. */

@@ -13,21 +13,42 @@ calendar_unit_name(enum calendar_unit unit)
 }
 
 bool
-calendar_anchored_at(const struct calendar *c, const char *zone, const char *date,
-    int months, struct instant at, struct span *out, struct err *e)
+local_unit(const struct local *l, enum calendar_unit unit, struct instant at,
+    struct span *out, struct err *e)
 {
-	struct span span;
-	int64_t n;
+	return l->calendar->unit(l->calendar->context, l->zone, unit, at, out, e);
+}
 
-	if (!c->anchored(c->context, zone, date, months, 0, &span, e))
+bool
+local_anchored(const struct local *l, const struct anchored *which, struct span *out,
+    struct err *e)
+{
+	return l->calendar->anchored(l->calendar->context, l->zone, which, out, e);
+}
+
+bool
+local_wall(const struct local *l, struct instant day, int minutes, struct wall_time *out,
+    struct err *e)
+{
+	return l->calendar->wall(l->calendar->context, l->zone, day, minutes, out, e);
+}
+
+bool
+local_anchored_at(const struct local *l, const char *date, int months, struct instant at,
+    struct span *out, struct err *e)
+{
+	struct anchored which = { date, months, 0 };
+	struct span span;
+
+	if (!local_anchored(l, &which, &span, e))
 		return false;
-	n = (at.ns - span.from.ns) / (months * MONTH_NS);
+	which.n = (at.ns - span.from.ns) / (months * MONTH_NS);
 	for (;;) {
-		if (!c->anchored(c->context, zone, date, months, n, &span, e))
+		if (!local_anchored(l, &which, &span, e))
 			return false;
 		if (span_holds(&span, at))
 			break;
-		n += at.ns < span.from.ns ? -1 : 1;
+		which.n += at.ns < span.from.ns ? -1 : 1;
 	}
 	*out = span;
 	return true;

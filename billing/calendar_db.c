@@ -12,7 +12,7 @@
 
 struct answer {
 	char *question; /* "unit Europe/Berlin month" */
-	struct span span;
+	struct span span = { INSTANT_FIRST, INSTANT_FIRST };
 	int weekday;
 };
 
@@ -86,7 +86,7 @@ unit_of(void *context, const char *zone, enum calendar_unit unit, struct instant
 	scoped_free char *question = mem_printf("unit %s %s", zone, name);
 	const struct answer *known = recall_at(c, question, at);
 	scoped(rows_clear) struct rows *r = NULL;
-	struct span span;
+	struct span span = { INSTANT_FIRST, INSTANT_FIRST };
 
 	if (known != NULL) {
 		*out = known->span;
@@ -107,22 +107,23 @@ unit_of(void *context, const char *zone, enum calendar_unit unit, struct instant
 }
 
 static bool
-anchored_of(void *context, const char *zone, const char *date, int months, int64_t n,
+anchored_of(void *context, const char *zone, const struct anchored *which,
     struct span *out, struct err *e)
 {
 	struct calendar_db *c = context;
-	scoped_free char *question = mem_printf("anchored %s %s %d %lld", zone, date,
-	    months, (long long)n);
+	scoped_free char *question = mem_printf("anchored %s %s %d %lld", zone,
+	    which->date, which->months, (long long)which->n);
 	const struct answer *known = recall(c, question);
 	scoped(rows_clear) struct rows *r = NULL;
-	struct span span;
+	struct span span = { INSTANT_FIRST, INSTANT_FIRST };
 
 	if (known != NULL) {
 		*out = known->span;
 		return true;
 	}
 	if (!db_query(c->db, STMT_CALENDAR_ANCHORED,
-		DB_ARGS(zone, date, DB_NUMBER(months), DB_NUMBER(n)), &r, e) ||
+		DB_ARGS(zone, which->date, DB_NUMBER(which->months), DB_NUMBER(which->n)),
+		&r, e) ||
 	    !span_of_row(&span, r, question, e))
 		return false;
 	remember(c, question)->span = span;

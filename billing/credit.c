@@ -33,7 +33,7 @@ invoice_credit(struct invoice *i, const struct invoice_job *job)
 {
 	const struct terms *t = job->terms;
 	scoped_free const struct credit **order = mem_array(t->credit_count + 1,
-	    sizeof(*order));
+	    sizeof(void *));
 	size_t count = 0;
 
 	mpq_set(i->due, i->totals.total);
@@ -41,7 +41,7 @@ invoice_credit(struct invoice *i, const struct invoice_job *job)
 		if (t->credits[k].expires.ns >= job->period->span.to.ns)
 			order[count++] = &t->credits[k];
 	if (count > 1)
-		qsort(order, count, sizeof(*order), by_expiry);
+		qsort(order, count, sizeof(void *), by_expiry);
 	i->credits = mem_array(count + 1, sizeof(*i->credits));
 	for (size_t k = 0; k < count; k++)
 		credit_apply(&i->credits[i->credit_count++], order[k], i->due);

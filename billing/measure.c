@@ -71,12 +71,11 @@ real_unit(const struct measure *m, struct instant at, struct span *out, struct e
 	static const enum calendar_unit units[] = { [PER_DAY] = UNIT_DAY,
 		[PER_MONTH] = UNIT_MONTH,
 		[PER_YEAR] = UNIT_YEAR };
-	const struct calendar *c = m->job->calendar;
-	const char *zone = m->job->tariff->timezone;
+	struct local local = { m->job->calendar, m->job->tariff->timezone };
 
 	if (m->price->anchor != NULL)
-		return calendar_anchored_at(c, zone, m->price->anchor, 12, at, out, e);
-	return c->unit(c->context, zone, units[m->price->per], at, out, e);
+		return local_anchored_at(&local, m->price->anchor, 12, at, out, e);
+	return local_unit(&local, units[m->price->per], at, out, e);
 }
 
 /* How much of the price's unit of time a span is: 3/2 hours, 3499/4392 years. */
@@ -135,17 +134,16 @@ reach_of(const struct measure *m, struct span *out, struct err *e)
 {
 	static const enum calendar_unit units[] = { UNIT_HOUR, UNIT_HOUR, UNIT_DAY,
 		UNIT_MONTH };
-	const struct calendar *c = m->job->calendar;
-	const char *zone = m->job->tariff->timezone;
+	struct local local = { m->job->calendar, m->job->tariff->timezone };
 	enum calendar_unit unit = units[m->price->granularity];
 	struct span last;
 
 	*out = m->job->window;
 	if (m->price->granularity == GRAIN_NONE)
 		return true;
-	if (!c->unit(c->context, zone, unit, m->job->window.from, out, e) ||
-	    !c->unit(c->context, zone, unit, (struct instant){ m->job->window.to.ns - 1 },
-		&last, e))
+	if (!local_unit(&local, unit, m->job->window.from, out, e) ||
+	    !local_unit(&local, unit, (struct instant){ m->job->window.to.ns - 1 }, &last,
+		e))
 		return false;
 	out->to = last.to;
 	return true;
@@ -170,6 +168,7 @@ timeline_cut(struct timeline *t, const struct span *reach)
 static bool
 timeline_post(struct measure *m, struct timeline *t, struct err *e)
 {
+	struct local local = { m->job->calendar, m->job->tariff->timezone };
 	struct span reach;
 
 	if (t->count == 0)
@@ -184,8 +183,7 @@ timeline_post(struct measure *m, struct timeline *t, struct err *e)
 	if (!reach_of(m, &reach, e))
 		return false;
 	timeline_cut(t, &reach);
-	if (!timeline_coarsen(t, m->job->calendar, m->job->tariff->timezone,
-		m->price->granularity, e))
+	if (!timeline_coarsen(t, &local, m->price->granularity, e))
 		return false;
 	for (size_t i = 0; i < t->count; i++)
 		if (!slice_post(m, &t->slices[i], e))
@@ -287,14 +285,14 @@ peak_post(struct measure *m, const struct usage *const *items, size_t count)
 
 		if (u->kind != USAGE_GAUGE)
 			continue;
-		sorted = mem_resize(sorted, n + u->sample_count + 1, sizeof(*sorted));
+		sorted = mem_resize(sorted, n + u->sample_count + 1, sizeof(void *));
 		for (size_t k = 0; k < u->sample_count; k++)
 			if (span_holds(&m->job->window, u->samples[k].t))
 				sorted[n++] = &u->samples[k];
 		holder = u;
 	}
 	if (n > 0 && holder != NULL) {
-		qsort(sorted, n, sizeof(*sorted), by_value);
+		qsort(sorted, n, sizeof(void *), by_value);
 		post(m, m->segments->count - 1, holder,
 		    sorted[rank_of(m->price->aggregate, n) - 1]->value);
 	}

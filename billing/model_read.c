@@ -31,15 +31,19 @@ amount_read(const struct form *f, const char *key, mpq_t out, struct err *e)
 }
 
 static bool
-tier_bound(struct tier *tier, const struct form *f, const struct tier *before,
-    struct err *e)
+tier_bound(struct tier *tier, const struct form *f, const struct model *m, struct err *e)
 {
+	size_t before = m->tier_count;
+
 	tier->open = !form_has(f, "up_to");
-	if (tier->open)
-		return true;
+	if (before > 0 && m->tiers[before - 1].open)
+		return err_set(e, ERR_INPUT,
+		    "%s: stands behind an open tier; only the last one has up_to null",
+		    f->path);
 	if (!form_exact_positive(f, "up_to", tier->up_to, e))
 		return false;
-	if (before != NULL && mpq_cmp(tier->up_to, before->up_to) <= 0)
+	if (!tier->open && before > 0 &&
+	    mpq_cmp(tier->up_to, m->tiers[before - 1].up_to) <= 0)
 		return err_set(e, ERR_INPUT,
 		    "%s.up_to: must be larger than that of the tier before", f->path);
 	return true;
@@ -47,15 +51,11 @@ tier_bound(struct tier *tier, const struct form *f, const struct tier *before,
 
 static bool
 tier_read(struct tier *tier, const struct jval *v, const char *path,
-    const struct tier *before, struct err *e)
+    const struct model *m, struct err *e)
 {
 	struct form f;
 
-	if (before != NULL && before->open)
-		return err_set(e, ERR_INPUT,
-		    "%s: stands behind an open tier; only the last one has up_to null",
-		    path);
-	return form_open(&f, v, path, tier_keys, e) && tier_bound(tier, &f, before, e) &&
+	return form_open(&f, v, path, tier_keys, e) && tier_bound(tier, &f, m, e) &&
 	    amount_read(&f, "price", tier->price, e) &&
 	    form_exact(&f, "flat", tier->flat, e);
 }
@@ -65,6 +65,7 @@ tiers_read(struct model *m, struct arena *a, const struct form *f, struct err *e
 {
 	const struct jval *list = json_get(f->object, "tiers");
 	size_t count = json_count(list);
+	bool ok = true;
 
 	if (json_type(list) != JSON_ARRAY || count == 0 || count > MODEL_TIERS_MAX)
 		return err_set(e, ERR_INPUT,
@@ -72,15 +73,16 @@ tiers_read(struct model *m, struct arena *a, const struct form *f, struct err *e
 		    "here",
 		    f->path, MODEL_TIERS_MAX);
 	m->tiers = arena_alloc(a, count * sizeof(*m->tiers));
-	for (const struct jval *v = json_first(list); v != NULL; v = json_next(v)) {
-		size_t i = m->tier_count++;
-		struct tier *tier = &m->tiers[i];
+	for (const struct jval *v = json_first(list); ok && v != NULL; v = json_next(v)) {
+		struct tier *tier = &m->tiers[m->tier_count];
 
 		mpq_inits(tier->up_to, tier->price, tier->flat, NULL);
-		if (!tier_read(tier, v, arena_printf(a, "%s.tiers[%zu]", f->path, i),
-			i == 0 ? NULL : tier - 1, e))
-			return false;
+		ok = tier_read(tier, v,
+		    arena_printf(a, "%s.tiers[%zu]", f->path, m->tier_count), m, e);
+		m->tier_count++;
 	}
+	if (!ok)
+		return false;
 	if (!m->tiers[count - 1].open)
 		return err_set(e, ERR_INPUT,
 		    "%s.tiers: the last tier needs \"up_to\": null, else larger "

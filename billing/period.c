@@ -25,8 +25,8 @@ bounds_read(struct span *out, const struct form *f, struct err *e)
 
 /* A calendar month is the run of one month from its first day. */
 static bool
-month_read(struct span *out, const struct form *f, const struct calendar *c,
-    const char *zone, struct err *e)
+month_read(struct span *out, const struct form *f, const struct local *local,
+    struct err *e)
 {
 	const char *month = json_text(json_get(f->object, "month"));
 	char date[16] = "";
@@ -43,49 +43,50 @@ month_read(struct span *out, const struct form *f, const struct calendar *c,
 	if (number < 1 || number > 12 || year < 19 || year > 21)
 		return err_set(e, ERR_INPUT,
 		    "%s.month: write year and month as \"2024-03\"", f->path);
-	return c->anchored(c->context, zone, date, 1, 0, out, e);
+	return local_anchored(local, &(struct anchored){ date, 1, 0 }, out, e);
 }
 
 static bool
 anchor_read(struct span *out, struct arena *a, const struct form *f,
-    const struct calendar *c, const char *zone, struct err *e)
+    const struct local *local, struct err *e)
 {
-	const char *date = NULL;
-	int64_t n = 0;
+	struct anchored which = { NULL, 1, 0 };
 	int64_t months = 1;
 
-	return form_date(f, a, "anchor", &date, e) &&
-	    form_whole(f, "n", &n, -1200, 1200, e) &&
-	    form_whole(f, "months", &months, 1, 120, e) &&
-	    c->anchored(c->context, zone, date, (int)months, n, out, e);
+	if (!form_date(f, a, "anchor", &which.date, e) ||
+	    !form_whole(f, "n", &which.n, -1200, 1200, e) ||
+	    !form_whole(f, "months", &months, 1, 120, e))
+		return false;
+	which.months = (int)months;
+	return local_anchored(local, &which, out, e);
 }
 
 static bool
 span_read(struct span *out, struct arena *a, const struct form *f,
-    const struct calendar *c, const char *zone, struct err *e)
+    const struct local *local, struct err *e)
 {
 	if (form_has(f, "month"))
-		return month_read(out, f, c, zone, e);
+		return month_read(out, f, local, e);
 	if (form_has(f, "anchor"))
-		return anchor_read(out, a, f, c, zone, e);
+		return anchor_read(out, a, f, local, e);
 	return bounds_read(out, f, e);
 }
 
 static bool
 closed_read(struct closed_period *out, struct arena *a, const struct jval *v,
-    const char *path, const struct calendar *c, const char *zone, struct err *e)
+    const char *path, const struct local *local, struct err *e)
 {
 	struct form f;
 
 	return form_open(&f, v, path, closed_keys, e) &&
-	    span_read(&out->span, a, &f, c, zone, e) &&
+	    span_read(&out->span, a, &f, local, e) &&
 	    form_need(&f, "closed_at", "\"2024-04-03T00:00:00Z\"", e) &&
 	    form_instant(&f, "closed_at", &out->closed_at, e);
 }
 
 static bool
 closed_list_read(struct period *p, struct arena *a, const struct jval *list,
-    const struct calendar *c, const char *zone, struct err *e)
+    const struct local *local, struct err *e)
 {
 	if (json_type(list) == JSON_ABSENT)
 		return true;
@@ -99,7 +100,7 @@ closed_list_read(struct period *p, struct arena *a, const struct jval *list,
 		size_t i = p->closed_count++;
 
 		if (!closed_read(&p->closed[i], a, v,
-			arena_printf(a, "period.closed[%zu]", i), c, zone, e))
+			arena_printf(a, "period.closed[%zu]", i), local, e))
 			return false;
 	}
 	return true;
@@ -107,15 +108,15 @@ closed_list_read(struct period *p, struct arena *a, const struct jval *list,
 
 bool
 period_read(struct period *out, struct arena *a, const struct jval *v,
-    const struct calendar *c, const char *zone, struct err *e)
+    const struct local *local, struct err *e)
 {
 	struct period read = { .as_of = INSTANT_LAST };
 	struct form f;
 
 	if (!form_open(&f, v, "period", period_keys, e) ||
-	    !span_read(&read.span, a, &f, c, zone, e) ||
+	    !span_read(&read.span, a, &f, local, e) ||
 	    !form_instant(&f, "as_of", &read.as_of, e) ||
-	    !closed_list_read(&read, a, json_get(v, "closed"), c, zone, e))
+	    !closed_list_read(&read, a, json_get(v, "closed"), local, e))
 		return false;
 	*out = read;
 	return true;

@@ -25,4 +25,4 @@ struct period {
  * "closed".  Errors as in billing/form.h, or the calendar's.
  */
 must_check bool period_read(struct period *out, struct arena *a, const struct jval *v,
-    const struct calendar *c, const char *zone, struct err *e);
+    const struct local *local, struct err *e);

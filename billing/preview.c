@@ -35,7 +35,7 @@ line_write(struct jout *j, const struct bill *b, const struct tariff *t,
 	if (l->resource != NULL) {
 		jout_open(j, "resource", '{');
 		jout_string(j, "id", l->resource);
-		jout_string(j, "name", resource_name(&b->names, l->resource));
+		jout_string(j, "name", account_usage_name(&b->used, l->resource));
 		jout_close(j, '}');
 	}
 	jout_string(j, "band", l->band);
@@ -129,9 +129,10 @@ bill_preview(struct db *db, int64_t account_id, struct instant now, struct buf *
     struct err *e)
 {
 	struct calendar *c = calendar_db_new(db, false);
+	struct bill_ask ask = { account_id, now, now };
 	struct jout j = JOUT_INIT(json_out);
 	struct bill b;
-	bool ok = bill_make(&b, db, c, account_id, now, now, e);
+	bool ok = bill_make(&b, db, c, &ask, e);
 
 	if (ok) {
 		bill_write(&j, &b);

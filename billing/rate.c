@@ -78,32 +78,45 @@ items_price(struct priced *list, size_t *count, struct rating *out,
 	return true;
 }
 
-/* Measures [list, end) (one price), resource by resource, and charges each group. */
+/* The usage of one price, and the segments that cut it. */
+struct priced_group {
+	const struct price *price;
+	const struct priced *list;
+	size_t count;
+	struct segments segments;
+};
+
+/* Charges what was measured and begins anew. */
+static void
+measure_close(struct measure *m, struct rating *out, const char *resource)
+{
+	charge_lines(out, m, resource);
+	measure_done(m);
+	measure_init(m, m->job, m->price, m->segments, out->unrated);
+}
+
+/* Measures resource by resource, and charges each, or all together. */
 static bool
-price_rate(struct rating *out, const struct price *p, const struct priced *list,
-    size_t count, const struct segments *segments, const struct rate_job *job,
+group_rate(struct rating *out, const struct priced_group *g, const struct rate_job *job,
     struct err *e)
 {
-	scoped_free const struct usage **items = mem_array(count + 1, sizeof(*items));
+	scoped_free const struct usage **items = mem_array(g->count + 1, sizeof(void *));
 	struct measure m;
 	bool ok = true;
 
-	for (size_t i = 0; i < count; i++)
-		items[i] = list[i].usage;
-	measure_init(&m, job, p, segments, out->unrated);
-	for (size_t from = 0, to; ok && from < count; from = to) {
-		for (to = from + 1; to < count &&
+	for (size_t i = 0; i < g->count; i++)
+		items[i] = g->list[i].usage;
+	measure_init(&m, job, g->price, &g->segments, out->unrated);
+	for (size_t from = 0, to; ok && from < g->count; from = to) {
+		for (to = from + 1; to < g->count &&
 		     strcmp(items[from]->resource, items[to]->resource) == 0;
 		     to++)
 			;
 		ok = measure_resource(&m, items + from, to - from, e);
-		if (ok && p->by_resource) {
-			charge_lines(out, &m, items[from]->resource);
-			measure_done(&m);
-			measure_init(&m, job, p, segments, out->unrated);
-		}
+		if (ok && g->price->by_resource)
+			measure_close(&m, out, items[from]->resource);
 	}
-	if (ok && !p->by_resource)
+	if (ok && !g->price->by_resource)
 		charge_lines(out, &m, NULL);
 	measure_done(&m);
 	return ok;
@@ -132,26 +145,26 @@ static bool
 prices_rate(struct rating *out, const struct priced *list, size_t count,
     const struct rate_job *job, struct err *e)
 {
-	size_t from = 0;
+	struct local local = { job->calendar, job->tariff->timezone };
+	const struct priced *end = list + count;
 
 	for (size_t i = 0; i < job->tariff->price_count; i++) {
-		const struct price *p = &job->tariff->prices[i];
-		struct segments segments;
-		size_t to = from;
+		struct priced_group g = { .price = &job->tariff->prices[i],
+			.list = list };
 		bool ok;
 
-		while (to < count && list[to].price == p)
-			to++;
-		if (to == from && !charge_without_usage(p))
+		while (list < end && list->price == g.price)
+			list++;
+		g.count = (size_t)(list - g.list);
+		if (g.count == 0 && !charge_without_usage(g.price))
 			continue;
-		if (!segments_cut(&segments, p, &job->window, job->known, job->calendar,
-			job->tariff->timezone, e))
+		if (!segments_cut(&g.segments, g.price, &job->window, job->known, &local,
+			e))
 			return false;
-		ok = price_rate(out, p, list + from, to - from, &segments, job, e);
-		segments_done(&segments);
+		ok = group_rate(out, &g, job, e);
+		segments_done(&g.segments);
 		if (!ok)
 			return false;
-		from = to;
 	}
 	return true;
 }

@@ -12,7 +12,7 @@
 #define LEASE "rater"
 #define LEASE_S 20
 /* Usage of the last minutes of a month arrives after it: the month is kept warm. */
-#define GRACE_NS (24 * 3600 * NS_PER_S)
+#define GRACE_NS (INT64_C(24) * 3600 * NS_PER_S)
 
 struct rater {
 	const struct conf *conf;
@@ -97,11 +97,11 @@ static bool
 period_accrue(struct account_work *w, struct instant within, struct span *period,
     struct err *e)
 {
+	struct bill_ask ask = { w->account_id, within, w->now };
 	struct bill b;
 	bool ok;
 
-	if (!bill_make(&b, w->rater->db, w->rater->calendar, w->account_id, within,
-		w->now, e))
+	if (!bill_make(&b, w->rater->db, w->rater->calendar, &ask, e))
 		return false;
 	*period = b.period;
 	ok = accrue(w->rater->db, &b, w->now, e);
@@ -156,7 +156,7 @@ accounts_settle(struct rater *r, struct instant now, struct rater_round *out,
 	for (size_t i = 0; i < rows_count(rows); i++) {
 		struct account_work w = { r, rows_i64(rows, i, 0), now, false };
 
-		if (clock_mono().ns - renewed.ns > LEASE_S / 4 * NS_PER_S) {
+		if (clock_mono().ns - renewed.ns > NS_PER_S * LEASE_S / 4) {
 			if (!lease_take(r, &out->leader, e))
 				return false;
 			renewed = clock_mono();

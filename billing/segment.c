@@ -109,18 +109,18 @@ spans_add(struct band_spans *s, const struct span *span, const struct band *band
 /* The band as it begins on one local day; past midnight it ends on the next. */
 static bool
 band_on_day(struct band_spans *out, const struct band *band, const struct span *day,
-    const struct calendar *c, const char *zone, struct err *e)
+    const struct local *local, struct err *e)
 {
 	struct wall_time from;
 	struct wall_time to;
 	struct span span;
 
-	if (!c->wall(c->context, zone, day->from, band->from, &from, e))
+	if (!local_wall(local, day->from, band->from, &from, e))
 		return false;
 	if ((band->days & (1U << from.weekday)) == 0)
 		return true;
-	if (!c->wall(c->context, zone, band->to <= band->from ? day->to : day->from,
-		band->to, &to, e))
+	if (!local_wall(local, band->to <= band->from ? day->to : day->from, band->to,
+		&to, e))
 		return false;
 	span = (struct span){ from.at, to.at };
 	if (span.from.ns < span.to.ns)
@@ -131,21 +131,20 @@ band_on_day(struct band_spans *out, const struct band *band, const struct span *
 /* All bands that reach into a span, from the evening before it on. */
 static bool
 bands_over(struct band_spans *out, const struct model *m, const struct span *over,
-    const struct calendar *c, const char *zone, struct err *e)
+    const struct local *local, struct err *e)
 {
 	struct span day;
 
-	if (!c->unit(c->context, zone, UNIT_DAY, over->from, &day, e) ||
-	    !c->unit(c->context, zone, UNIT_DAY, (struct instant){ day.from.ns - 1 },
-		&day, e))
+	if (!local_unit(local, UNIT_DAY, over->from, &day, e) ||
+	    !local_unit(local, UNIT_DAY, (struct instant){ day.from.ns - 1 }, &day, e))
 		return false;
 	for (;;) {
 		for (size_t i = 0; i < m->band_count; i++)
-			if (!band_on_day(out, &m->bands[i], &day, c, zone, e))
+			if (!band_on_day(out, &m->bands[i], &day, local, e))
 				return false;
 		if (day.to.ns >= over->to.ns)
 			return true;
-		if (!c->unit(c->context, zone, UNIT_DAY, day.to, &day, e))
+		if (!local_unit(local, UNIT_DAY, day.to, &day, e))
 			return false;
 	}
 }
@@ -165,13 +164,13 @@ band_at(const struct band_spans *s, struct instant t)
 
 static bool
 segment_by_bands(struct segments *out, const struct segment *whole,
-    const struct calendar *c, const char *zone, struct err *e)
+    const struct local *local, struct err *e)
 {
 	struct band_spans bands = { NULL, 0, 0 };
 	struct edges edges = { NULL, 0, 0 };
 	struct segment piece = *whole;
 	size_t at = 0;
-	bool ok = bands_over(&bands, &whole->version->model, &whole->span, c, zone, e);
+	bool ok = bands_over(&bands, &whole->version->model, &whole->span, local, e);
 
 	for (size_t i = 0; ok && i < bands.count; i++) {
 		edges_add(&edges, bands.list[i].span.from, &whole->span);
@@ -212,7 +211,7 @@ segments_by_version(struct segments *out, const struct price *p,
 
 bool
 segments_cut(struct segments *out, const struct price *p, const struct span *window,
-    struct instant known, const struct calendar *c, const char *zone, struct err *e)
+    struct instant known, const struct local *local, struct err *e)
 {
 	struct segments whole = { NULL, 0, 0 };
 	bool ok = true;
@@ -223,7 +222,7 @@ segments_cut(struct segments *out, const struct price *p, const struct span *win
 		const struct segment *s = &whole.list[i];
 
 		if (s->version != NULL && s->version->model.type == MODEL_TOU)
-			ok = segment_by_bands(out, s, c, zone, e);
+			ok = segment_by_bands(out, s, local, e);
 		else
 			segments_add(out, s);
 	}

@@ -20,8 +20,8 @@ struct segments {
  * one that began last, then the one written last.
  */
 must_check bool segments_cut(struct segments *out, const struct price *p,
-    const struct span *window, struct instant known, const struct calendar *c,
-    const char *zone, struct err *e);
+    const struct span *window, struct instant known, const struct local *local,
+    struct err *e);
 void segments_done(struct segments *s);
 
 /* The segment that holds an instant; count when none does. */

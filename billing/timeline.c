@@ -169,15 +169,14 @@ timeline_lengthen(struct timeline *t, int64_t least_ns)
 
 /* Coarse slices don't know a seq any more: only the largest quantity of a unit counts. */
 static bool
-slice_coarsen(struct timeline *out, const struct slice *s, const struct calendar *c,
-    const char *zone, enum calendar_unit unit, struct err *e)
+slice_coarsen(struct timeline *out, const struct slice *s, const struct local *local,
+    enum calendar_unit unit, struct err *e)
 {
 	struct span whole;
 	struct span last;
 
-	if (!c->unit(c->context, zone, unit, s->span.from, &whole, e) ||
-	    !c->unit(c->context, zone, unit, (struct instant){ s->span.to.ns - 1 }, &last,
-		e))
+	if (!local_unit(local, unit, s->span.from, &whole, e) ||
+	    !local_unit(local, unit, (struct instant){ s->span.to.ns - 1 }, &last, e))
 		return false;
 	whole.to = last.to;
 	timeline_add(out, &whole, s->from, 0, s->qty);
@@ -185,8 +184,8 @@ slice_coarsen(struct timeline *out, const struct slice *s, const struct calendar
 }
 
 bool
-timeline_coarsen(struct timeline *t, const struct calendar *c, const char *zone,
-    enum granularity grain, struct err *e)
+timeline_coarsen(struct timeline *t, const struct local *local, enum granularity grain,
+    struct err *e)
 {
 	static const enum calendar_unit units[] = { UNIT_HOUR, UNIT_HOUR, UNIT_DAY,
 		UNIT_MONTH };
@@ -197,7 +196,7 @@ timeline_coarsen(struct timeline *t, const struct calendar *c, const char *zone,
 		return true;
 	timeline_init(&out);
 	for (size_t i = 0; ok && i < t->count; i++)
-		ok = slice_coarsen(&out, &t->slices[i], c, zone, units[grain], e);
+		ok = slice_coarsen(&out, &t->slices[i], local, units[grain], e);
 	if (!ok) {
 		timeline_done(&out);
 		return false;

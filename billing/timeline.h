@@ -34,5 +34,5 @@ void timeline_union(struct timeline *t);
 void timeline_lengthen(struct timeline *t, int64_t least_ns);
 
 /* Every local unit that is touched counts whole, once, with its largest quantity. */
-must_check bool timeline_coarsen(struct timeline *t, const struct calendar *c,
-    const char *zone, enum granularity grain, struct err *e);
+must_check bool timeline_coarsen(struct timeline *t, const struct local *local,
+    enum granularity grain, struct err *e);

@@ -147,7 +147,7 @@ group_settle(const struct usage_list *l, const struct usage *const *group, size_
 void
 usage_known(const struct usage_list *l, struct instant known, bool *keep, bool *rejected)
 {
-	const struct usage **order = mem_array(l->count + 1, sizeof(*order));
+	const struct usage **order = mem_array(l->count + 1, sizeof(void *));
 	size_t count = 0;
 
 	for (size_t i = 0; i < l->count; i++) {
@@ -159,7 +159,7 @@ usage_known(const struct usage_list *l, struct instant known, bool *keep, bool *
 			order[count++] = u;
 	}
 	if (count > 1)
-		qsort(order, count, sizeof(const struct usage *), by_identity);
+		qsort(order, count, sizeof(void *), by_identity);
 	for (size_t from = 0, to; from < count; from = to) {
 		for (to = from + 1; to < count && same_identity(order[from], order[to]);
 		     to++)

@@ -175,7 +175,7 @@ max_gap_read(struct usage *u, const struct form *f, struct err *e)
 	int64_t seconds = 0;
 
 	if (!form_need(f, "max_gap", "\"600\"", e) ||
-	    !form_whole(f, "max_gap", &seconds, 1, 366 * 86400, e))
+	    !form_whole(f, "max_gap", &seconds, 1, INT64_C(366) * 86400, e))
 		return false;
 	u->max_gap_ns = seconds * NS_PER_S;
 	return true;

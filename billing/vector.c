@@ -28,8 +28,8 @@ run_read(struct run *r, const struct jval *v, const struct calendar *calendar,
 	    usage_read(&r->usage, json_get(v, "usage"), e) &&
 	    terms_read(&r->terms, json_get(v, "account"), json_get(v, "credit_notes"),
 		json_get(v, "allocate"), e) &&
-	    period_read(&r->period, r->arena, json_get(v, "period"), calendar,
-		r->tariff->timezone, e);
+	    period_read(&r->period, r->arena, json_get(v, "period"),
+		&(struct local){ calendar, r->tariff->timezone }, e);
 }
 
 static bool
