@@ -12,7 +12,7 @@
 
 struct answer {
 	char *question; /* "unit Europe/Berlin month" */
-	struct span span = { INSTANT_FIRST, INSTANT_FIRST };
+	struct span span;
 	int weekday;
 };
 
