@@ -16,32 +16,32 @@ struct reading_case {
 	int64_t now_s;
 	uint64_t now;
 	uint64_t now_epoch;
-	unsigned width;
 	uint64_t max_per_second;
+	unsigned width;
 	enum counter_story story;
 	uint64_t delta;
 };
 
 static const struct reading_case cases[] = {
-	{ "moves on", 0, 100, 1, 10, 250, 1, 64, 0, COUNTER_MOVED, 150 },
-	{ "stands still", 0, 100, 1, 10, 100, 1, 64, 0, COUNTER_MOVED, 0 },
-	{ "same instant again", 10, 100, 1, 10, 900, 1, 64, 0, COUNTER_STALE, 0 },
-	{ "late sample is no reset", 10, 200, 1, 5, 150, 1, 64, 0, COUNTER_STALE, 0 },
-	{ "late sample of another life", 10, 200, 1, 5, 7, 2, 64, 0, COUNTER_STALE, 0 },
-	{ "new life, lower", 0, 9500, 1, 10, 12, 2, 64, 0, COUNTER_NEW_EPOCH, 12 },
-	{ "new life, higher", 0, 9500, 1, 10, 12000, 2, 64, 0, COUNTER_NEW_EPOCH, 12000 },
-	{ "reset at 64 bits", 0, 6500, 1, 10, 300, 1, 64, 1000, COUNTER_RESET, 300 },
-	{ "wrap at 32 bits", 0, 4294967290, 1, 300, 10, 1, 32, 1250000, COUNTER_WRAPPED,
+	{ "moves on", 0, 100, 1, 10, 250, 1, 0, 64, COUNTER_MOVED, 150 },
+	{ "stands still", 0, 100, 1, 10, 100, 1, 0, 64, COUNTER_MOVED, 0 },
+	{ "same instant again", 10, 100, 1, 10, 900, 1, 0, 64, COUNTER_STALE, 0 },
+	{ "late sample is no reset", 10, 200, 1, 5, 150, 1, 0, 64, COUNTER_STALE, 0 },
+	{ "late sample of another life", 10, 200, 1, 5, 7, 2, 0, 64, COUNTER_STALE, 0 },
+	{ "new life, lower", 0, 9500, 1, 10, 12, 2, 0, 64, COUNTER_NEW_EPOCH, 12 },
+	{ "new life, higher", 0, 9500, 1, 10, 12000, 2, 0, 64, COUNTER_NEW_EPOCH, 12000 },
+	{ "reset at 64 bits", 0, 6500, 1, 10, 300, 1, 1000, 64, COUNTER_RESET, 300 },
+	{ "wrap at 32 bits", 0, 4294967290, 1, 300, 10, 1, 1250000, 32, COUNTER_WRAPPED,
 	    16 },
-	{ "wrap just believable", 0, 4294967290, 1, 4, 10, 1, 32, 4, COUNTER_WRAPPED,
+	{ "wrap just believable", 0, 4294967290, 1, 4, 10, 1, 4, 32, COUNTER_WRAPPED,
 	    16 },
-	{ "wrap a little too fast", 0, 4294967290, 1, 3, 10, 1, 32, 5, COUNTER_RESET,
+	{ "wrap a little too fast", 0, 4294967290, 1, 3, 10, 1, 5, 32, COUNTER_RESET,
 	    10 },
-	{ "32 bits, speed unknown", 0, 4294967290, 1, 300, 10, 1, 32, 0, COUNTER_RESET,
+	{ "32 bits, speed unknown", 0, 4294967290, 1, 300, 10, 1, 0, 32, COUNTER_RESET,
 	    10 },
-	{ "last is no 32 bit value", 0, 5000000000, 1, 300, 10, 1, 32, UINT64_MAX,
+	{ "last is no 32 bit value", 0, 5000000000, 1, 300, 10, 1, UINT64_MAX, 32,
 	    COUNTER_RESET, 10 },
-	{ "whole range", 0, 0, 1, 1, UINT64_MAX, 1, 64, 0, COUNTER_MOVED, UINT64_MAX },
+	{ "whole range", 0, 0, 1, 1, UINT64_MAX, 1, 0, 64, COUNTER_MOVED, UINT64_MAX },
 };
 
 static void

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#define ROUNDS 200
+#define ROUNDS UINT64_C(200)
 #define ITEMS 30
 #define DAY (INT64_C(86400) * NS_PER_S)
 #define MARCH (INT64_C(1709251200) * NS_PER_S) /* 2024-03-01T00:00:00Z */
@@ -91,7 +91,7 @@ month_make(struct usage_list *l)
 		size_t r = dice(3);
 		int64_t from = at[r] + (int64_t)dice(86400) * NS_PER_S;
 
-		at[r] = from + (int64_t)(1 + dice(3 * 86400)) * NS_PER_S;
+		at[r] = from + (int64_t)(1 + dice(UINT64_C(3) * 86400)) * NS_PER_S;
 		interval_add(l, resources[r], from, at[r], (unsigned)(1 + dice(8)));
 	}
 }
