@@ -3,6 +3,7 @@
 #include "billing/vector.h"
 #include "billing/expect.h"
 #include "billing/form.h"
+#include <string.h>
 
 static const char *const vector_keys[] = { "name", "why", "tariff", "usage", "period",
 	"account", "credit_notes", "allocate", "expect", NULL };
@@ -41,7 +42,17 @@ run_rate(struct run *r, const struct calendar *calendar, struct err *e)
 	return invoice_make(&r->invoice, &job, e);
 }
 
-/* What is refused: not known here, expected to be refused, or a failure. */
+/* Whether the vector is about a tariff or usage that must be refused. */
+static bool
+refusal_expected(const struct jval *expect)
+{
+	for (const struct jval *v = json_first(expect); v != NULL; v = json_next(v))
+		if (strstr(json_name(v), "error") != NULL)
+			return true;
+	return false;
+}
+
+/* What is refused: expected to be, not known here, or a failure. */
 static bool
 refused(enum verdict *verdict, struct buf *why, const struct jval *expect,
     const struct err *refusal, struct err *e)
@@ -50,11 +61,11 @@ refused(enum verdict *verdict, struct buf *why, const struct jval *expect,
 		*e = *refusal;
 		return false;
 	}
-	if (json_type(json_get(expect, "error")) != JSON_ABSENT) {
+	*verdict = VECTOR_FAILED;
+	if (refusal_expected(expect))
 		*verdict = VECTOR_PASSED;
-		return true;
-	}
-	*verdict = refusal->kind == ERR_NOT_FOUND ? VECTOR_SKIPPED : VECTOR_FAILED;
+	else if (refusal->kind == ERR_NOT_FOUND)
+		*verdict = VECTOR_SKIPPED;
 	buf_puts(why, refusal->text);
 	return true;
 }
@@ -68,8 +79,12 @@ run_judge(struct run *r, enum verdict *verdict, struct buf *why, const struct jv
 
 	if (!run_read(r, v, calendar, &refusal) || !run_rate(r, calendar, &refusal))
 		return refused(verdict, why, expect, &refusal, e);
-	*verdict = expect_check(why, expect, r->tariff, &r->usage, &r->period,
-	    &r->invoice);
+	*verdict = VECTOR_FAILED;
+	if (refusal_expected(expect))
+		buf_puts(why, "expected a refusal, got an invoice");
+	else
+		*verdict = expect_check(why, expect, r->tariff, &r->usage, &r->period,
+		    &r->invoice);
 	invoice_done(&r->invoice);
 	return true;
 }
