@@ -22,7 +22,11 @@ enum {
 
 struct db {
 	PGconn *link; /* NULL: not connected */
-	char *conninfo;
+	char *target; /* a URL, or the name in the private cluster */
+	char *host;   /* NULL with a URL */
+	char *user;
+	char *options;
+	char *application;
 	char *role;
 	const struct statement_set *set;
 	int64_t deadline_ns;
@@ -323,7 +327,12 @@ ensure_connected(struct db *db, struct err *e)
 	if (db->link != NULL && PQstatus(db->link) == CONNECTION_OK)
 		return true;
 	disconnect(db);
-	db->link = PQconnectStart(db->conninfo);
+	/* A URL as "dbname" is expanded by libpq; NULL values count as not given. */
+	const char *const names[] = { "dbname", "host", "user", "options",
+		"application_name", "client_encoding", NULL };
+	const char *const values[] = { db->target, db->host, db->user, db->options,
+		db->application, "UTF8", NULL };
+	db->link = PQconnectStartParams(names, values, 1);
 	if (db->link == NULL)
 		return err_set(e, ERR_INTERNAL, "database: out of memory");
 	if (PQstatus(db->link) == CONNECTION_BAD)
@@ -343,45 +352,22 @@ notice_quietly(void *unused_context unused, const char *message)
 	log_debug("database: %s", message);
 }
 
-/* A value of a conninfo string, quoted. */
 static void
-conninfo_add(struct buf *b, const char *key, const char *value)
-{
-	buf_printf(b, "%s='", key);
-	for (const char *p = value; *p != '\0'; p++) {
-		if (*p == '\'' || *p == '\\')
-			buf_putc(b, '\\');
-		buf_putc(b, *p);
-	}
-	buf_puts(b, "' ");
-}
-
-static char *
-conninfo_make(const struct conf *conf, const char *role)
+target_set(struct db *db, const struct conf *conf)
 {
 	const char *url = conf_text(conf, CONF_DATABASE_URL);
-	long long timeout = conf_span_ns(conf, CONF_DATABASE_TIMEOUT) / NS_PER_MS;
-	struct buf b = BUF_INIT;
 	char path[STATE_PATH_MAX];
-	char text[128];
 
-	if (url[0] != '\0') {
-		conninfo_add(&b, "dbname", url); /* libpq takes a URL there */
-	} else {
-		conninfo_add(&b, "host", state_path(conf, path, "pg"));
-		conninfo_add(&b, "dbname", "jeoul");
-		(void)snprintf(text, sizeof(text), "jeoul_%s", role);
-		conninfo_add(&b, "user", text);
-	}
-	(void)snprintf(text, sizeof(text), "jeoul-%s", role);
-	conninfo_add(&b, "fallback_application_name", text);
-	(void)snprintf(text, sizeof(text),
-	    "-c search_path=jeoul,public -c TimeZone=UTC -c DateStyle=ISO -c "
-	    "statement_timeout=%lld",
-	    timeout);
-	conninfo_add(&b, "options", text);
-	buf_puts(&b, "client_encoding=UTF8");
-	return buf_take(&b);
+	db->application = mem_printf("jeoul-%s", db->role);
+	db->options =
+	    mem_printf("-c search_path=jeoul,public -c TimeZone=UTC -c DateStyle=ISO "
+		       "-c statement_timeout=%lld",
+		(long long)(db->deadline_ns / NS_PER_MS));
+	db->target = mem_strdup(url[0] != '\0' ? url : "jeoul");
+	if (url[0] != '\0')
+		return;
+	db->host = mem_strdup(state_path(conf, path, "pg"));
+	db->user = mem_printf("jeoul_%s", db->role);
 }
 
 bool
@@ -391,10 +377,10 @@ db_open(const struct conf *conf, const char *role, const struct statement_set *s
 	static const struct statement_set none = { NULL, 0 };
 	struct db *db = mem_alloc(sizeof(*db));
 
-	db->conninfo = conninfo_make(conf, role);
 	db->role = mem_strdup(role);
 	db->set = set != NULL ? set : &none;
 	db->deadline_ns = conf_span_ns(conf, CONF_DATABASE_TIMEOUT);
+	target_set(db, conf);
 	if (!ensure_connected(db, e)) {
 		db_close(db);
 		return false;
@@ -413,7 +399,11 @@ db_close(struct db *db)
 	for (size_t i = 0; i < db->channel_count; i++)
 		free(db->channels[i]);
 	buf_done(&db->copy);
-	free(db->conninfo);
+	free(db->target);
+	free(db->host);
+	free(db->user);
+	free(db->options);
+	free(db->application);
 	free(db->role);
 	free(db);
 }

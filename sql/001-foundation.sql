@@ -311,14 +311,6 @@ end $$;
 
 ---------------------------------------------------------------- calendar (billing-rules 2.4)
 
--- The real local unit (day, month, year, hour) of a zone that holds the instant.
-create function calendar_unit(zone text, unit text, at timestamptz,
-    out starts timestamptz, out ends timestamptz)
-language sql stable strict parallel safe as $$
-    select (date_trunc(unit, at at time zone zone)) at time zone zone,
-           (date_trunc(unit, at at time zone zone) + ('1 ' || unit)::interval) at time zone zone
-$$;
-
 create table billing_calendar (
     zone   text not null,
     unit   text not null check (unit in ('hour', 'day', 'month', 'year')),
