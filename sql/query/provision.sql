@@ -8,9 +8,9 @@ select count(*) from host where removed is null
 -- name: host_by_uri
 select uuid from host where uri = $1 and removed is null
 -- name: host_insert
-insert into host (id, uuid, account_id, zone_id, name, uri, simulated, state, hypervisor, domain_type,
+insert into host (uuid, account_id, zone_id, name, uri, simulated, state, hypervisor, domain_type,
     libvirt_version, hv_version, sockets, cores, threads, memory_bytes, capabilities)
-select coalesce((select max(id) from host where false), nextval('resource_id_seq')), $1::uuid, a.id, z.id, $2, $3,
+select $1::uuid, a.id, z.id, $2, $3,
     $4::boolean, 'Up', $5, $6, $7, $8, $9::integer, $10::integer, $11::integer, $12::bigint, $13
 from (select id from account where kind = 'provider' order by id limit 1) a,
      (select id from zone where $14::uuid is null or uuid = $14::uuid order by id limit 1) z
@@ -124,7 +124,7 @@ group by h.id order by 4, h.id
 
 -- name: job_reclaim
 -- Jobs that this machine's earlier life left half done: they start over and look first.
-update job set state = 'pending', holder = null where state = 'running' and holder = $1
+update job set state = 'pending', holder = null where state = 'running' and starts_with(holder, $1)
 -- name: job_claim
 update job set state = 'running', holder = $1, lease_until = now() + interval '5 minutes', attempt = attempt + 1,
     started = coalesce(started, now())

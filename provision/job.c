@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* job: long work, claimed from the table `job` and carried out step by step */
+#include "provision/job.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "provision/host.h"
+#include "provision/vm.h"
+#include "provision_stmt.gen.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *
+holder_name(int worker, char out[128])
+{
+	char name[65] = "localhost";
+
+	if (gethostname(name, sizeof(name) - 1) != 0)
+		name[0] = '\0';
+	(void)snprintf(out, 128, "provision@%s/", name);
+	if (worker >= 0)
+		(void)snprintf(out + strlen(out), 128 - strlen(out), "%d", worker);
+	return out;
+}
+
+const char *
+job_text(const struct job *j, const char *key)
+{
+	return json_text(json_get(json_root(j->request), key));
+}
+
+void
+job_step(struct job *j, const char *step)
+{
+	struct err e = ERR_INIT;
+
+	/* The step is for people and for the lease; the work itself looks before it acts.
+	 */
+	if (!db_run(j->db, STMT_JOB_STEP, DB_ARGS(DB_NUMBER(j->id), step), NULL, &e))
+		log_warning("job %s: %s", j->uuid, e.text);
+}
+
+static bool
+job_host_add(struct job *j, struct err *e)
+{
+	const char *uri = job_text(j, "url");
+	const char *name = job_text(j, "name");
+	char uuid[HV_UUID_MAX];
+
+	if (uri == NULL)
+		uri = job_text(j, "uri");
+	if (uri == NULL)
+		return err_set(e, ERR_INPUT, "addHost: the url is missing");
+	memcpy(uuid, j->object_uuid, sizeof(uuid));
+	job_step(j, "connecting");
+	return host_add(j->db, j->conf, uri, name != NULL && name[0] != '\0' ? name : uri,
+	    job_text(j, "zoneid"), uuid, e);
+}
+
+static bool
+host_delete_write(struct db *db, void *context, struct err *e)
+{
+	const struct host *h = context;
+	uint64_t done = 0;
+
+	if (!db_run(db, STMT_HOST_REMOVE,
+		DB_ARGS(DB_NUMBER(h->id), DB_INSTANT(clock_now())), &done, e))
+		return false;
+	if (done == 0)
+		return err_set(e, ERR_CONFLICT,
+		    "host %s still has virtual machines: move or destroy "
+		    "them first",
+		    h->name);
+	return db_run(db, STMT_LIFETIME_CLOSE,
+	    DB_ARGS(DB_NUMBER(h->account_id), DB_NUMBER(h->id), "host",
+		DB_INSTANT(clock_now()), "removed"),
+	    NULL, e);
+}
+
+static bool
+job_host_delete(struct job *j, struct err *e)
+{
+	scoped(rows_clear) struct rows *r = NULL;
+
+	if (!db_query(j->db, STMT_HOST_LIST, DB_NONE, &r, e))
+		return false;
+	for (size_t i = 0; i < rows_count(r); i++) {
+		struct host h = { .id = rows_i64(r, i, 0),
+			.account_id = rows_i64(r, i, 2) };
+		(void)snprintf(h.name, sizeof(h.name), "%s", rows_text(r, i, 3));
+		if (strcmp(rows_text(r, i, 1), j->object_uuid) == 0)
+			return db_transaction(j->db, host_delete_write, &h, e);
+	}
+	return err_set(e, ERR_NOT_FOUND, "no host %s", j->object_uuid);
+}
+
+struct job_kind {
+	const char *command;
+	bool (*run)(struct job *j, struct err *e);
+	const char *event;
+	const char *result; /* the name of the object in the answer */
+};
+
+static const struct job_kind kinds[] = {
+	{ "addHost", job_host_add, "HOST.ADD", "host" },
+	{ "deleteHost", job_host_delete, "HOST.DELETE", "host" },
+	{ "deployVirtualMachine", job_vm_deploy, "VM.CREATE", "virtualmachine" },
+	{ "startVirtualMachine", job_vm_start, "VM.START", "virtualmachine" },
+	{ "stopVirtualMachine", job_vm_stop, "VM.STOP", "virtualmachine" },
+	{ "rebootVirtualMachine", job_vm_reboot, "VM.REBOOT", "virtualmachine" },
+	{ "destroyVirtualMachine", job_vm_destroy, "VM.DESTROY", "virtualmachine" },
+	{ "assignVirtualMachine", job_vm_assign, "VM.MOVE", "virtualmachine" },
+};
+
+static const struct job_kind *
+kind_of(const char *command)
+{
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		if (strcmp(kinds[i].command, command) == 0)
+			return &kinds[i];
+	return NULL;
+}
+
+/* CloudStack's numbers (cloudstack.md 1.6), so that every client understands them. */
+static int
+error_code(enum err_kind kind)
+{
+	switch (kind) {
+	case ERR_INPUT:
+	case ERR_NOT_FOUND:
+		return 431;
+	case ERR_DENIED:
+		return 531;
+	case ERR_LIMIT:
+		return 533;
+	case ERR_CONFLICT:
+		return 536;
+	case ERR_GONE:
+	case ERR_AGAIN:
+	case ERR_INTERNAL:
+	case ERR_NONE:
+	default:
+		return 530;
+	}
+}
+
+static bool
+job_end(struct job *j, const struct job_kind *k, bool ok, const struct err *why,
+    struct err *e)
+{
+	scoped_free char *result = mem_printf("{\"%s\":{\"id\":\"%s\"}}",
+	    k != NULL ? k->result : "object", j->object_uuid);
+	char code[24];
+
+	if (ok)
+		return db_run(j->db, STMT_JOB_DONE, DB_ARGS(DB_NUMBER(j->id), result),
+		    NULL, e);
+	event_note(j->db, j->account_id, k != NULL ? k->event : "JOB", j->object_uuid,
+	    "failed: %s", why->text);
+	return db_run(j->db, STMT_JOB_FAIL,
+	    DB_ARGS(DB_NUMBER(j->id), db_number(error_code(why->kind), code), why->text),
+	    NULL, e);
+}
+
+static bool
+job_from_row(struct job *j, const struct rows *r, struct err *e)
+{
+	const char *request = rows_text(r, 0, 4);
+
+	j->id = rows_i64(r, 0, 0);
+	(void)snprintf(j->uuid, sizeof(j->uuid), "%s", rows_text(r, 0, 1));
+	(void)snprintf(j->command, sizeof(j->command), "%.60s", rows_text(r, 0, 2));
+	(void)snprintf(j->object_uuid, sizeof(j->object_uuid), "%s", rows_text(r, 0, 3));
+	j->attempt = rows_i64(r, 0, 5);
+	j->account_id = rows_i64(r, 0, 6);
+	return json_parse(&j->request, request, strlen(request), e);
+}
+
+bool
+job_reclaim(struct db *db, int worker, struct err *e)
+{
+	char holder[128];
+
+	return db_run(db, STMT_JOB_RECLAIM, DB_ARGS(holder_name(worker, holder)), NULL,
+	    e);
+}
+
+bool
+job_run_one(struct db *db, const struct conf *conf, int worker, bool *any, struct err *e)
+{
+	scoped(rows_clear) struct rows *r = NULL;
+	struct job j = { .db = db, .conf = conf };
+	struct err why = ERR_INIT;
+	const struct job_kind *k;
+	char holder[128];
+	bool ok;
+
+	*any = false;
+	if (!db_query(db, STMT_JOB_CLAIM, DB_ARGS(holder_name(worker, holder)), &r, e))
+		return false;
+	if (rows_count(r) == 0)
+		return true;
+	*any = true;
+	ok = job_from_row(&j, r, &why);
+	k = kind_of(j.command);
+	if (ok && k == NULL)
+		ok = err_set(&why, ERR_INPUT, "nobody here knows how to do %s",
+		    j.command);
+	ok = ok && k->run(&j, &why);
+	json_free(j.request);
+	/* The database went away in the middle: the job stays ours and is taken up again.
+	 */
+	if (!ok && strncmp(why.text, "database", 8) == 0 && why.kind == ERR_GONE) {
+		*e = why;
+		return false;
+	}
+	return job_end(&j, k, ok, &why, e);
+}

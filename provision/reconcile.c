@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* reconcile: what libvirt shows against what the database says, level-triggered */
+#include "provision/reconcile.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "provision/domain_xml.h"
+#include "provision/vm.h"
+#include "provision_stmt.gen.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define LOOK_EVERY_NS (10 * NS_PER_S)
+#define RETRY_FIRST_NS (NS_PER_S / 2)
+#define MEMORY_MOST ((uint64_t)1 << 50)
+
+struct sight {
+	struct host *host;
+	const struct hv_domain *domain; /* NULL: the domain is gone */
+	struct vm vm;
+	struct instant at;
+	struct domain_found found;
+	int64_t sizes[XML_DISKS_MOST];
+	bool has_event;
+};
+
+static bool
+is_running(const char *state)
+{
+	return strcmp(state, "Running") == 0 || strcmp(state, "Paused") == 0;
+}
+
+static const char *
+state_word(enum hv_state s)
+{
+	static const char *const words[] = { "Stopped", "Running", "Paused", "Paused" };
+
+	return words[s];
+}
+
+static void
+epoch_text(const struct host *h, const struct hv_domain *d, char out[96])
+{
+	if (d->id < 0)
+		out[0] = '\0';
+	else
+		(void)snprintf(out, 96, "%s/%lld", h->uuid, (long long)d->id);
+}
+
+/* Bounded by the last proof of life when nobody told us the instant. */
+static bool
+end_instant(struct db *db, const struct sight *s, struct instant *at, struct err *e)
+{
+	*at = s->at;
+	return s->has_event || vm_last_proof(db, &s->vm, at, e);
+}
+
+static bool
+stopped_now(struct db *db, struct sight *s, struct err *e)
+{
+	struct instant end;
+	const char *why = s->domain->crashed ? "crashed" : "stopped";
+
+	if (s->domain->state == HV_PAUSED_BY_FAULT)
+		why = "paused by a fault of the provider";
+	return end_instant(db, s, &end, e) && vm_running_close(db, &s->vm, end, why, e);
+}
+
+/* A new run that we did not begin: the old one ended unseen, at the latest when this
+ * began. */
+static bool
+running_now(struct db *db, struct sight *s, bool new_run, struct err *e)
+{
+	struct instant end;
+
+	if (new_run && is_running(s->vm.state) &&
+	    (!vm_last_proof(db, &s->vm, &end, e) ||
+		!vm_running_close(db, &s->vm, end, "restarted unseen", e)))
+		return false;
+	return vm_running_open(db, &s->vm, s->at, "started", e);
+}
+
+static bool
+observe(struct db *db, void *context, struct err *e)
+{
+	struct sight *s = context;
+	const struct hv_domain *d = s->domain;
+	const char *state = state_word(d->state);
+	bool runs = d->state == HV_RUNNING || d->state == HV_PAUSED;
+	bool same_size = d->vcpus == s->vm.vcpus &&
+	    (int64_t)d->memory_bytes == s->vm.memory_bytes;
+	char epoch[96];
+
+	epoch_text(s->host, d, epoch);
+	bool new_run = runs && strcmp(epoch, s->vm.epoch) != 0;
+	if (!same_size &&
+	    !vm_resized(db, &s->vm, d->vcpus, (int64_t)d->memory_bytes, s->at, e))
+		return false;
+	if (strcmp(state, s->vm.state) == 0 && !new_run)
+		return true;
+	if (runs ? !running_now(db, s, new_run && s->vm.epoch[0] != '\0', e)
+		 : !stopped_now(db, s, e))
+		return false;
+	log_info("vm %s (%s): %s, was %s", s->vm.name, s->vm.uuid, state, s->vm.state);
+	return vm_state_set(db, &s->vm, state, s->at, runs ? epoch : NULL,
+	    d->state == HV_PAUSED_BY_FAULT
+		? "paused by an I/O error: is its disk's pool full?"
+		: NULL,
+	    e);
+}
+
+static bool
+gone(struct db *db, void *context, struct err *e)
+{
+	struct sight *s = context;
+	struct instant end;
+
+	return end_instant(db, s, &end, e) &&
+	    vm_ended(db, &s->vm, "Destroyed", s->at, end, "gone from the host", e);
+}
+
+static bool
+account_for(struct db *db, const char *uuid, int64_t *id, struct err *e)
+{
+	scoped(rows_clear) struct rows *r = NULL;
+	scoped(rows_clear) struct rows *other = NULL;
+	bool looks = strlen(uuid) == 36 && strspn(uuid, "0123456789abcdefABCDEF-") == 36;
+
+	if (looks && !db_query(db, STMT_ACCOUNT_BY_UUID, DB_ARGS(uuid), &r, e))
+		return false;
+	if (r != NULL && rows_count(r) == 1) {
+		*id = rows_i64(r, 0, 0);
+		return true;
+	}
+	if (!db_query(db, STMT_ACCOUNT_UNASSIGNED, DB_NONE, &other, e))
+		return false;
+	*id = rows_i64(other, 0, 0);
+	return true;
+}
+
+static bool
+devices_adopt(struct db *db, const struct sight *s, struct err *e)
+{
+	for (size_t i = 0; i < s->found.disk_count; i++) {
+		char name[200];
+		(void)snprintf(name, sizeof(name), "%.120s-%s", s->vm.name,
+		    s->found.disks[i].target);
+		struct volume_want w = { .name = name,
+			.target = s->found.disks[i].target,
+			.kind = "adopted",
+			.path = s->found.disks[i].path,
+			.format = s->found.disks[i].format,
+			.size_bytes = s->sizes[i] };
+		if (!vm_volume_add(db, &s->vm, &w, s->at, "adopted", e))
+			return false;
+	}
+	for (size_t i = 0; i < s->found.nic_count; i++)
+		if (!vm_nic_add(db, &s->vm, s->found.nics[i].mac,
+			s->found.nics[i].network, s->at, e))
+			return false;
+	return true;
+}
+
+static bool
+adopt_write(struct db *db, void *context, struct err *e)
+{
+	struct sight *s = context;
+	const struct hv_domain *d = s->domain;
+	scoped(rows_clear) struct rows *r = NULL;
+	char epoch[96];
+	bool runs = d->state == HV_RUNNING || d->state == HV_PAUSED;
+
+	epoch_text(s->host, d, epoch);
+	if (!account_for(db, s->found.account_uuid, &s->vm.account_id, e) ||
+	    !db_query(db, STMT_VM_ADOPT,
+		DB_ARGS(DB_NUMBER(s->vm.account_id), s->vm.uuid, s->vm.name,
+		    DB_NUMBER(s->host->id), DB_NUMBER(s->vm.vcpus),
+		    DB_NUMBER(s->vm.memory_bytes), state_word(d->state),
+		    DB_INSTANT(s->at), epoch),
+		&r, e))
+		return false;
+	s->vm.id = rows_i64(r, 0, 0);
+	return vm_allocated_open(db, &s->vm, s->at, "adopted", e) &&
+	    (!runs || vm_running_open(db, &s->vm, s->at, "adopted", e)) &&
+	    devices_adopt(db, s, e);
+}
+
+/* What a hostile or broken domain could say: refused once, the others go on. */
+static bool
+adopt_check(struct sight *s, struct err *e)
+{
+	const struct hv_domain *d = s->domain;
+	char *xml = NULL;
+
+	for (const char *p = d->name; *p != '\0'; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			return err_set(e, ERR_INPUT, "its name has control characters");
+	if (strlen(d->name) > 120)
+		return err_set(e, ERR_INPUT, "its name is longer than 120 bytes");
+	if (d->memory_bytes == 0 || d->memory_bytes > MEMORY_MOST)
+		return err_set(e, ERR_INPUT, "its memory size makes no sense");
+	if (!hv_domain_xml(s->host->hv, d->uuid, &xml, e))
+		return false;
+	bool ok = domain_read(&s->found, xml, e);
+	free(xml);
+	return ok;
+}
+
+/* A file's size as the guest sees it, by the plainest way; unknown is 0, corrected later.
+ */
+static void
+sizes_look(struct sight *s)
+{
+	for (size_t i = 0; i < s->found.disk_count; i++) {
+		struct stat st;
+		if (stat(s->found.disks[i].path, &st) == 0 && S_ISREG(st.st_mode))
+			s->sizes[i] = st.st_size;
+	}
+}
+
+static bool
+known_elsewhere(struct db *db, const char *uuid)
+{
+	scoped(rows_clear) struct rows *r = NULL;
+	struct err e = ERR_INIT;
+
+	return !db_query(db, STMT_VM_KNOWN, DB_ARGS(uuid), &r, &e) || rows_bool(r, 0, 0);
+}
+
+static void
+adopt(struct host *h, struct db *db, const struct hv_domain *d)
+{
+	struct sight s = { .host = h, .domain = d, .at = clock_now() };
+	struct err e = ERR_INIT;
+
+	if (known_elsewhere(db, d->uuid))
+		return;
+	(void)snprintf(s.vm.uuid, sizeof(s.vm.uuid), "%s", d->uuid);
+	(void)snprintf(s.vm.name, sizeof(s.vm.name), "%.120s", d->name);
+	s.vm.host_id = h->id;
+	s.vm.vcpus = d->vcpus;
+	s.vm.memory_bytes = (int64_t)d->memory_bytes;
+	s.vm.simulated = h->simulated;
+	if (adopt_check(&s, &e)) {
+		sizes_look(&s);
+		if (db_transaction(db, adopt_write, &s, &e)) {
+			event_note(db, s.vm.account_id, "VM.ADOPT", d->uuid,
+			    "domain %s found on host %s, metered from now on", s.vm.name,
+			    h->name);
+			return;
+		}
+	}
+	/* Each look would say it again: once an hour is enough for a person. */
+	if (e.kind != ERR_GONE && (h->failures++ % 360) == 0)
+		log_warning(
+		    "host %s: domain %.60s is not adopted: %s: mend it with virsh edit",
+		    h->name, d->uuid, e.text);
+}
+
+static const struct hv_domain *
+domain_of(const struct hv_domain *list, size_t count, const char *uuid)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(list[i].uuid, uuid) == 0)
+			return &list[i];
+	return NULL;
+}
+
+static bool
+row_of(const struct rows *r, const char *uuid)
+{
+	for (size_t i = 0; i < rows_count(r); i++)
+		if (strcmp(rows_text(r, i, 2), uuid) == 0)
+			return true;
+	return false;
+}
+
+static bool
+compare(struct host *h, struct db *db, const struct hv_domain *list, size_t count,
+    struct err *e)
+{
+	scoped(rows_clear) struct rows *r = NULL;
+
+	if (!db_query(db, STMT_VM_OF_HOST, DB_ARGS(DB_NUMBER(h->id)), &r, e))
+		return false;
+	for (size_t i = 0; i < rows_count(r); i++) {
+		struct sight s = { .host = h };
+		vm_from_row(&s.vm, r, i);
+		if (s.vm.busy) /* a job works on it and writes what it does itself */
+			continue;
+		s.vm.host_id = h->id;
+		s.vm.simulated = h->simulated;
+		s.domain = domain_of(list, count, s.vm.uuid);
+		s.at = clock_now();
+		s.has_event = host_event_take(h, s.vm.uuid, &s.at);
+		if (!db_transaction(db, s.domain != NULL ? observe : gone, &s, e))
+			return false;
+	}
+	for (size_t i = 0; i < count; i++)
+		if (!row_of(r, list[i].uuid))
+			adopt(h, db, &list[i]);
+	return true;
+}
+
+static bool
+look(struct host *h, struct db *db, struct err *e)
+{
+	struct hv_domain *list = NULL;
+	size_t count = 0;
+	bool ok;
+
+	if (!host_connect(h, db, e))
+		return false;
+	if (!hv_domains(h->hv, &list, &count, e))
+		return false;
+	ok = db_run(db, STMT_HOST_STATE, DB_ARGS(DB_NUMBER(h->id), "Up", NULL), NULL,
+		 e) &&
+	    compare(h, db, list, count, e);
+	hv_domains_free(list, count);
+	return ok;
+}
+
+int64_t
+reconcile_host(struct host *h, struct db *db)
+{
+	struct err e = ERR_INIT;
+	struct err ignored = ERR_INIT;
+	bool was_up = h->hv != NULL;
+
+	if (look(h, db, &e))
+		return LOOK_EVERY_NS;
+	/* The database away is not the host's fault; a connection that broke is. */
+	if (strncmp(e.text, "database", 8) == 0)
+		return RETRY_FIRST_NS;
+	hv_close(h->hv);
+	h->hv = NULL;
+	if (was_up || h->failures++ % 60 == 0)
+		log_warning("host %s: %s: trying again each second", h->name, e.text);
+	(void)!db_run(db, STMT_HOST_STATE,
+	    DB_ARGS(DB_NUMBER(h->id), "Unreachable", e.text), NULL, &ignored);
+	return was_up ? RETRY_FIRST_NS : 2 * RETRY_FIRST_NS;
+}

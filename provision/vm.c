@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vm: a virtual machine's rows, and the lifetimes that change with them */
+#include "provision/vm.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "provision_stmt.gen.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+static void
+text_copy(char *out, size_t room, const struct rows *r, size_t row, size_t column)
+{
+	const char *text = rows_text(r, row, column);
+
+	(void)snprintf(out, room, "%s", text != NULL ? text : "");
+}
+
+void
+vm_from_row(struct vm *v, const struct rows *r, size_t row)
+{
+	memset(v, 0, sizeof(*v));
+	v->account_id = rows_i64(r, row, 0);
+	v->id = rows_i64(r, row, 1);
+	text_copy(v->uuid, sizeof(v->uuid), r, row, 2);
+	text_copy(v->name, sizeof(v->name), r, row, 3);
+	text_copy(v->state, sizeof(v->state), r, row, 4);
+	text_copy(v->desired, sizeof(v->desired), r, row, 5);
+	v->adopted = rows_bool(r, row, 6);
+	v->vcpus = rows_i64(r, row, 7);
+	v->memory_bytes = rows_i64(r, row, 8);
+	text_copy(v->epoch, sizeof(v->epoch), r, row, 9);
+	v->busy = rows_bool(r, row, 10);
+	v->offering_id = rows_i64(r, row, 11);
+	v->template_id = rows_i64(r, row, 12);
+}
+
+/* 0 is "none": SQL's null. */
+static const char *
+id_or_null(int64_t id, char out[24])
+{
+	return id == 0 ? NULL : db_number(id, out);
+}
+#define ID_OR_NULL(id) id_or_null((id), (char[24]){ 0 })
+
+static bool
+vm_interval_open(struct db *db, const struct vm *v, const char *kind, struct instant at,
+    const char *reason, struct err *e)
+{
+	return db_run(db, STMT_LIFETIME_OPEN,
+	    DB_ARGS(DB_NUMBER(v->account_id), DB_NUMBER(v->id), kind, DB_INSTANT(at),
+		v->uuid, v->name, DB_NUMBER(v->id), ID_OR_NULL(v->host_id),
+		ID_OR_NULL(v->offering_id), ID_OR_NULL(v->template_id),
+		DB_NUMBER(v->vcpus), DB_NUMBER(v->memory_bytes), NULL, NULL, NULL,
+		v->simulated ? "t" : "f", reason),
+	    NULL, e);
+}
+
+static bool
+interval_close(struct db *db, int64_t account_id, int64_t id, const char *kind,
+    struct instant at, const char *reason, struct err *e)
+{
+	return db_run(db, STMT_LIFETIME_CLOSE,
+	    DB_ARGS(DB_NUMBER(account_id), DB_NUMBER(id), kind, DB_INSTANT(at), reason),
+	    NULL, e);
+}
+
+bool
+vm_running_open(struct db *db, const struct vm *v, struct instant at, const char *reason,
+    struct err *e)
+{
+	return vm_interval_open(db, v, "running", at, reason, e);
+}
+
+bool
+vm_running_close(struct db *db, const struct vm *v, struct instant at, const char *reason,
+    struct err *e)
+{
+	return interval_close(db, v->account_id, v->id, "running", at, reason, e);
+}
+
+bool
+vm_allocated_open(struct db *db, const struct vm *v, struct instant at,
+    const char *reason, struct err *e)
+{
+	return vm_interval_open(db, v, "allocated", at, reason, e);
+}
+
+bool
+vm_resized(struct db *db, struct vm *v, int64_t vcpus, int64_t memory_bytes,
+    struct instant at, struct err *e)
+{
+	uint64_t ran = 0;
+
+	if (!db_run(db, STMT_LIFETIME_CLOSE,
+		DB_ARGS(DB_NUMBER(v->account_id), DB_NUMBER(v->id), "running",
+		    DB_INSTANT(at), "resized"),
+		&ran, e) ||
+	    !interval_close(db, v->account_id, v->id, "allocated", at, "resized", e))
+		return false;
+	v->vcpus = vcpus;
+	v->memory_bytes = memory_bytes;
+	return db_run(db, STMT_VM_SIZE,
+		   DB_ARGS(DB_NUMBER(v->account_id), DB_NUMBER(v->id), DB_NUMBER(vcpus),
+		       DB_NUMBER(memory_bytes)),
+		   NULL, e) &&
+	    vm_allocated_open(db, v, at, "resized", e) &&
+	    (ran == 0 || vm_running_open(db, v, at, "resized", e));
+}
+
+static bool
+volumes_end(struct db *db, const struct vm *v, struct instant at, const char *reason,
+    struct err *e)
+{
+	scoped(rows_clear) struct rows *r = NULL;
+
+	if (!db_query(db, STMT_VOLUME_OF_VM,
+		DB_ARGS(DB_NUMBER(v->account_id), DB_NUMBER(v->id)), &r, e))
+		return false;
+	for (size_t i = 0; i < rows_count(r); i++) {
+		int64_t id = rows_i64(r, i, 0);
+		if (!interval_close(db, v->account_id, id, "volume", at, reason, e) ||
+		    !db_run(db, STMT_VOLUME_REMOVE,
+			DB_ARGS(DB_NUMBER(v->account_id), DB_NUMBER(id), DB_INSTANT(at)),
+			NULL, e))
+			return false;
+	}
+	return true;
+}
+
+bool
+vm_ended(struct db *db, const struct vm *v, const char *state, struct instant at,
+    struct instant running_until, const char *reason, struct err *e)
+{
+	return vm_running_close(db, v, running_until, reason, e) &&
+	    interval_close(db, v->account_id, v->id, "allocated", at, reason, e) &&
+	    volumes_end(db, v, at, reason, e) &&
+	    db_run(db, STMT_NIC_REMOVE,
+		DB_ARGS(DB_NUMBER(v->account_id), DB_NUMBER(v->id), DB_INSTANT(at)), NULL,
+		e) &&
+	    db_run(db, STMT_VM_REMOVE,
+		DB_ARGS(DB_NUMBER(v->account_id), DB_NUMBER(v->id), state,
+		    DB_INSTANT(at)),
+		NULL, e);
+}
+
+bool
+vm_state_set(struct db *db, const struct vm *v, const char *state, struct instant at,
+    const char *epoch, const char *error, struct err *e)
+{
+	return db_run(db, STMT_VM_STATE,
+	    DB_ARGS(DB_NUMBER(v->account_id), DB_NUMBER(v->id), state, DB_INSTANT(at),
+		epoch, error),
+	    NULL, e);
+}
+
+bool
+vm_volume_add(struct db *db, const struct vm *v, const struct volume_want *w,
+    struct instant at, const char *reason, struct err *e)
+{
+	scoped(rows_clear) struct rows *r = NULL;
+	char fresh[HV_UUID_MAX];
+	const char *uuid = w->uuid;
+	int64_t id;
+
+	if (uuid == NULL) {
+		uuid_make(fresh);
+		uuid = fresh;
+	}
+	if (!db_query(db, STMT_VOLUME_INSERT,
+		DB_ARGS(DB_NUMBER(v->account_id), uuid, DB_NUMBER(v->id), w->name,
+		    w->target, w->kind, w->pool, w->path, w->format,
+		    DB_NUMBER(w->size_bytes), DB_INSTANT(at)),
+		&r, e))
+		return false;
+	id = rows_i64(r, 0, 0);
+	return db_run(db, STMT_LIFETIME_OPEN,
+	    DB_ARGS(DB_NUMBER(v->account_id), DB_NUMBER(id), "volume", DB_INSTANT(at),
+		uuid, w->name, DB_NUMBER(v->id), ID_OR_NULL(v->host_id), NULL, NULL, NULL,
+		NULL, DB_NUMBER(w->size_bytes), NULL, NULL, v->simulated ? "t" : "f",
+		reason),
+	    NULL, e);
+}
+
+bool
+vm_nic_add(struct db *db, const struct vm *v, const char *mac, const char *network,
+    struct instant at, struct err *e)
+{
+	char uuid[HV_UUID_MAX];
+
+	uuid_make(uuid);
+	return db_run(db, STMT_NIC_INSERT,
+	    DB_ARGS(DB_NUMBER(v->account_id), uuid, DB_NUMBER(v->id), mac, network,
+		DB_INSTANT(at)),
+	    NULL, e);
+}
+
+bool
+vm_last_proof(struct db *db, const struct vm *v, struct instant *at, struct err *e)
+{
+	scoped(rows_clear) struct rows *r = NULL;
+	const char *text;
+
+	if (!db_query(db, STMT_VM_LAST_PROOF,
+		DB_ARGS(DB_NUMBER(v->account_id), DB_NUMBER(v->id)), &r, e))
+		return false;
+	text = rows_text(r, 0, 0);
+	if (text == NULL) {
+		*at = clock_now();
+		return true;
+	}
+	return instant_parse(at, text, e);
+}
+
+void
+event_note(struct db *db, int64_t account_id, const char *kind, const char *uuid,
+    const char *fmt, ...)
+{
+	char text[1024];
+	struct err e = ERR_INIT;
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_info("%s %s: %s", kind, uuid != NULL ? uuid : "-", text);
+	if (!db_run(db, STMT_EVENT_INSERT,
+		DB_ARGS(ID_OR_NULL(account_id), kind, uuid, text), NULL, &e))
+		log_warning("event %s: %s", kind, e.text);
+}
+
+void
+uuid_make(char out[HV_UUID_MAX])
+{
+	unsigned char b[16];
+
+	if (getrandom(b, sizeof(b), 0) != (ssize_t)sizeof(b))
+		log_warning("no random numbers from the kernel");
+	b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
+	b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
+	(void)snprintf(out, HV_UUID_MAX,
+	    "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
+	    b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12],
+	    b[13], b[14], b[15]);
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vm: a virtual machine's rows, and the lifetimes that change with them */
+#pragma once
+#include "base/clock.h"
+#include "base/db.h"
+#include "base/err.h"
+#include "provision/domain_xml.h"
+#include "provision/hv.h"
+
+struct vm {
+	int64_t account_id, id, host_id, offering_id, template_id; /* 0: none */
+	char uuid[HV_UUID_MAX];
+	char name[128];
+	char state[16];
+	char desired[16];
+	char epoch[96];
+	bool adopted, busy, simulated;
+	int64_t vcpus, memory_bytes;
+};
+
+/* A row of the statements vm_of_host and vm_by_uuid. */
+void vm_from_row(struct vm *v, const struct rows *r, size_t row);
+
+/* All of these are to be called inside a transaction. */
+must_check bool vm_running_open(struct db *db, const struct vm *v, struct instant at,
+    const char *reason, struct err *e);
+must_check bool vm_running_close(struct db *db, const struct vm *v, struct instant at,
+    const char *reason, struct err *e);
+must_check bool vm_allocated_open(struct db *db, const struct vm *v, struct instant at,
+    const char *reason, struct err *e);
+/* A resize seen: ends and begins both intervals at the same instant. */
+must_check bool vm_resized(struct db *db, struct vm *v, int64_t vcpus,
+    int64_t memory_bytes, struct instant at, struct err *e);
+/* Its volumes, cards and intervals end; the row says state (Destroyed or Error). */
+must_check bool vm_ended(struct db *db, const struct vm *v, const char *state,
+    struct instant at, struct instant running_until, const char *reason, struct err *e);
+must_check bool vm_state_set(struct db *db, const struct vm *v, const char *state,
+    struct instant at, const char *epoch, const char *error, struct err *e);
+
+struct volume_want {
+	const char *uuid; /* NULL: the database makes one */
+	const char *name, *target, *kind, *pool, *path, *format;
+	int64_t size_bytes;
+};
+must_check bool vm_volume_add(struct db *db, const struct vm *v,
+    const struct volume_want *w, struct instant at, const char *reason, struct err *e);
+must_check bool vm_nic_add(struct db *db, const struct vm *v, const char *mac,
+    const char *network, struct instant at, struct err *e);
+
+/* The last instant at which it is known to have run, for one that ended unseen. */
+must_check bool vm_last_proof(struct db *db, const struct vm *v, struct instant *at,
+    struct err *e);
+
+void event_note(struct db *db, int64_t account_id, const char *kind, const char *uuid,
+    const char *fmt, ...) printf_like(5, 6);
+
+/* A random (version 4) uuid. */
+void uuid_make(char out[HV_UUID_MAX]);
