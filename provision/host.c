@@ -171,6 +171,20 @@ host_event_take(struct host *h, const char *uuid, struct instant *at)
 	return found;
 }
 
+/* After a look: what came before it has been seen, used or not. */
+void
+host_events_forget(struct host *h, struct instant until)
+{
+	size_t kept = 0;
+
+	(void)pthread_mutex_lock(&h->all->lock);
+	for (size_t i = 0; i < h->event_count; i++)
+		if (h->events[i].at.ns > until.ns)
+			h->events[kept++] = h->events[i];
+	h->event_count = kept;
+	(void)pthread_mutex_unlock(&h->all->lock);
+}
+
 struct topology_change {
 	struct host *host;
 	const struct hv_facts *facts;

@@ -52,6 +52,8 @@ void hosts_give_back(struct hosts *all, struct host *h, int64_t again_ns);
 /* The instant of the last event for that domain, forgotten by asking; false: none. */
 bool host_event_take(struct host *h, const char *uuid, struct instant *at);
 
+void host_events_forget(struct host *h, struct instant until);
+
 /* Connects if need be and keeps sockets, cores and memory true. */
 must_check bool host_connect(struct host *h, struct db *db, struct err *e);
 /* Adds a host: connects, reads its facts, writes the row and its licence lifetime. */

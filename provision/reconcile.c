@@ -308,16 +308,19 @@ look(struct host *h, struct db *db, struct err *e)
 {
 	struct hv_domain *list = NULL;
 	size_t count = 0;
+	struct instant begun;
 	bool ok;
 
 	if (!host_connect(h, db, e))
 		return false;
+	begun = clock_now();
 	if (!hv_domains(h->hv, &list, &count, e))
 		return false;
 	ok = db_run(db, STMT_HOST_STATE, DB_ARGS(DB_NUMBER(h->id), "Up", NULL), NULL,
 		 e) &&
 	    compare(h, db, list, count, e);
 	hv_domains_free(list, count);
+	host_events_forget(h, begun);
 	return ok;
 }
 
