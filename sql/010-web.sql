@@ -107,6 +107,14 @@ end $$;
 revoke all on function caller_by_key(text), caller_by_name(text),
     caller_by_session(bytea, interval, boolean) from public;
 
+-- Programs of Jeoul that are connected; a role may not see the others' connections itself.
+create function roles_connected() returns table (role text, connections bigint)
+language sql stable security definer set search_path = jeoul, pg_temp as $$
+    select substr(application_name, 7), count(*) from pg_stat_activity
+    where datname = current_database() and application_name like 'jeoul-%' group by 1 order by 1
+$$;
+revoke all on function roles_connected() from public;
+
 ---------------------------------------------------------------- views: columns are fields of answers
 
 -- What everybody may know of a host: VMs on simulated hosts must say so to their owners too.
@@ -160,13 +168,13 @@ select v.account_id, v.id as row_id, v.uuid as id, v.name, v.name as displayname
     hypervisor_name(m.hypervisor, coalesce(m.simulated, false)) as hypervisor,
     coalesce(m.simulated, false) as simulated, v.adopted, v.error,
     false as haenable, false as passwordenabled, true as displayvm,
-    coalesce((select jsonb_agg(jsonb_build_object('id', n.uuid, 'macaddress', n.mac, 'networkname', n.network,
-            'isdefault', n.first) order by n.id)
+    coalesce((select jsonb_agg(jsonb_strip_nulls(jsonb_build_object('id', n.uuid, 'macaddress', n.mac, 'networkname', n.network,
+            'isdefault', n.first)) order by n.id)
         from (select *, row_number() over (order by id) = 1 as first from nic
               where nic.account_id = v.account_id and nic.vm_id = v.id and nic.removed is null) n), '[]') as nic,
-    coalesce((select jsonb_agg(jsonb_build_object('id', w.uuid, 'name', w.name, 'type',
+    coalesce((select jsonb_agg(jsonb_strip_nulls(jsonb_build_object('id', w.uuid, 'name', w.name, 'type',
             case w.kind when 'root' then 'ROOT' else 'DATADISK' end, 'device', w.target,
-            'size', w.size_bytes, 'state', w.state) order by w.id)
+            'size', w.size_bytes, 'state', w.state)) order by w.id)
         from volume w where w.account_id = v.account_id and w.vm_id = v.id and w.removed is null), '[]') as volumes,
     '[]'::jsonb as affinitygroup, '[]'::jsonb as securitygroup, '[]'::jsonb as tags,
     j.uuid as jobid, case when j.uuid is not null then 0 end as jobstatus,
@@ -202,10 +210,10 @@ select a.id as account_id, a.id as row_id, a.uuid as id, a.name,
     coalesce(c.total, 0) as vmtotal, coalesce(c.running, 0) as vmrunning,
     coalesce(c.total - c.running, 0) as vmstopped,
     'Unlimited' as vmlimit, 'Unlimited' as vmavailable,
-    coalesce((select jsonb_agg(jsonb_build_object('id', u.id, 'username', u.username, 'firstname', u.firstname,
+    coalesce((select jsonb_agg(jsonb_strip_nulls(jsonb_build_object('id', u.id, 'username', u.username, 'firstname', u.firstname,
             'lastname', u.lastname, 'email', u.email, 'state', u.state, 'account', u.account,
             'accountid', u.accountid, 'accounttype', u.accounttype, 'domain', u.domain, 'domainid', u.domainid,
-            'apikey', u.apikey) order by u.row_id)
+            'apikey', u.apikey)) order by u.row_id)
         from api_user u where u.account_id = a.id), '[]') as "user"
 from account a
 join domain d on d.id = a.domain_id
@@ -358,7 +366,7 @@ $$;
 grant select on host_mark, api_zone, api_host, api_virtual_machine, api_user, api_account, api_offering,
     api_template, api_job, api_alarm, api_tariff, api_running_bill to jeoul_web;
 grant execute on function caller_by_key(text), caller_by_name(text),
-    caller_by_session(bytea, interval, boolean) to jeoul_web;
+    caller_by_session(bytea, interval, boolean), roles_connected() to jeoul_web;
 -- The partitions are read through their parent only, where the policy is.
 revoke select on usage_window_rest from jeoul_web;
 -- Passwords and secret keys are written, never read.
