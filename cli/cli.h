@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cli: what the files of the jeoul command share */
+#pragma once
+#include "base/buf.h"
+#include "base/conf.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "web/operations.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+/* usability A5: scripts rely on these. */
+enum exit_code {
+	EXIT_OK = 0,
+	EXIT_FAILED = 1,
+	EXIT_USAGE = 2,
+	EXIT_NOT_FOUND = 3,
+	EXIT_CONFLICT = 4,
+	EXIT_DENIED = 5,
+	EXIT_UNREACHABLE = 6,
+	EXIT_PROBLEMS = 7,
+};
+
+enum { CLI_PARAMS_MOST = 64, CLI_FLAGS_MOST = 32 };
+
+struct cli_param {
+	const char *name;
+	const char *value;
+};
+
+struct cli {
+	struct conf *conf;
+	const char *conf_file;
+	const char *flags[CLI_FLAGS_MOST];
+	size_t flag_count;
+	bool json, no_wait, yes, color;
+	/* the API: environment, else admin.key of the state folder */
+	char url[512], api_key[256], secret_key[256];
+};
+
+/* ---- client.c: one signed call; the body of a success in *out (json_free). */
+must_check bool client_keys(struct cli *c, struct err *e);
+must_check bool client_call(const struct cli *c, const char *command,
+    const struct cli_param *params, size_t count, struct json **out, struct err *e);
+/* The one value inside the answer's envelope. */
+const struct jval *client_body(const struct json *doc);
+/* ---- print.c */
+void print_table(const struct jval *rows, const char *columns, bool color);
+void print_value(struct buf *to, const struct jval *v); /* as JSON text */
+size_t text_width(const char *utf8);                    /* columns on a terminal */
+void print_error(const char *what, const char *why, const char *try_this);
+int exit_code_of(enum err_kind kind);
+
+/* ---- local.c: what needs no server, or more than one call */
+int local_config(struct cli *c, int argc, char **argv);
+int local_status(struct cli *c);
+int local_doctor(struct cli *c);
+
+/* ---- call.c: the verbs of verb.def */
+int call_verb(struct cli *c, const char *noun, const char *verb, int argc, char **argv);
+bool noun_known(const char *noun);
+void help_print(const char *noun);
+const char *noun_nearest(const char *noun);
