@@ -71,8 +71,8 @@ line_write(enum log_level level, const char *text)
 		(void)!write(STDERR_FILENO, line, (size_t)n);
 }
 
-static void
-line_format(enum log_level level, const char *fmt, va_list ap)
+static void printf_like(2, 0)
+    line_format(enum log_level level, const char *fmt, va_list ap)
 {
 	char raw[LINE_MAX_BYTES];
 	char clean[LINE_MAX_BYTES];

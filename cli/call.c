@@ -346,6 +346,7 @@ print_bill(const struct cli *c, const struct jval *bill, const char *columns)
 	static const char *const sums[] = { "subtotal", "tax", "total", "per_hour" };
 
 	print_table(json_get(bill, "lines"), columns, c->color);
+	(void)putchar('\n');
 	for (size_t i = 0; i < ARRAY_LEN(sums); i++) {
 		const char *text = json_text(json_get(bill, sums[i]));
 		if (text != NULL)

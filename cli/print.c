@@ -79,8 +79,14 @@ struct columns {
 static char *
 cell(const struct jval *row, const char *name)
 {
-	const struct jval *v = json_get(row, name);
+	const char *point = strchr(name, '.'); /* "resource.name": of the object inside */
+	scoped_free char *outer = mem_strndup(name,
+	    point != NULL ? (size_t)(point - name) : strlen(name));
+	const struct jval *v = json_get(row, outer);
 	struct buf b = BUF_INIT;
+
+	if (point != NULL)
+		v = json_get(v, point + 1);
 
 	if (json_type(v) == JSON_STRING || json_type(v) == JSON_NUMBER)
 		return mem_strdup(json_text(v));

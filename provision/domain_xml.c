@@ -11,13 +11,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* libxml2's strings are unsigned; its own BAD_CAST would drop the const. */
+#define TEXT (const xmlChar *)
+
 enum { XML_BYTES_MOST = 4 * 1024 * 1024, CPUS_MOST = 8192 };
 
 /* The writer fails only without memory, which ends the program anyway. */
 static void
 open_tag(xmlTextWriterPtr w, const char *name)
 {
-	(void)xmlTextWriterStartElement(w, BAD_CAST name);
+	(void)xmlTextWriterStartElement(w, TEXT name);
 }
 
 static void
@@ -29,7 +32,7 @@ close_tag(xmlTextWriterPtr w)
 static void
 attribute(xmlTextWriterPtr w, const char *name, const char *value)
 {
-	(void)xmlTextWriterWriteAttribute(w, BAD_CAST name, BAD_CAST value);
+	(void)xmlTextWriterWriteAttribute(w, TEXT name, TEXT value);
 }
 
 /* A whole element: text may be NULL; then pairs of attribute name and value, then NULL.
@@ -46,7 +49,7 @@ element(xmlTextWriterPtr w, const char *name, const char *text, ...)
 		attribute(w, key, va_arg(ap, const char *));
 	va_end(ap);
 	if (text != NULL)
-		(void)xmlTextWriterWriteString(w, BAD_CAST text);
+		(void)xmlTextWriterWriteString(w, TEXT text);
 	close_tag(w);
 }
 
@@ -229,7 +232,7 @@ context_of(xmlDocPtr doc)
 {
 	xmlXPathContextPtr c = xmlXPathNewContext(doc);
 
-	if (c == NULL || xmlXPathRegisterNs(c, BAD_CAST "j", BAD_CAST VM_NAMESPACE) != 0)
+	if (c == NULL || xmlXPathRegisterNs(c, TEXT "j", TEXT VM_NAMESPACE) != 0)
 		abort(); /* out of memory */
 	return c;
 }
@@ -238,7 +241,7 @@ context_of(xmlDocPtr doc)
 static void
 text_at(xmlXPathContextPtr c, const char *path, char *out, size_t room)
 {
-	xmlXPathObjectPtr o = xmlXPathEvalExpression(BAD_CAST path, c);
+	xmlXPathObjectPtr o = xmlXPathEvalExpression(TEXT path, c);
 	xmlChar *s = o != NULL ? xmlXPathCastToString(o) : NULL;
 
 	(void)snprintf(out, room, "%s", s != NULL ? (const char *)s : "");
@@ -252,7 +255,7 @@ text_at(xmlXPathContextPtr c, const char *path, char *out, size_t room)
 static size_t
 count_at(xmlXPathContextPtr c, const char *path, size_t most)
 {
-	xmlXPathObjectPtr o = xmlXPathEvalExpression(BAD_CAST path, c);
+	xmlXPathObjectPtr o = xmlXPathEvalExpression(TEXT path, c);
 	size_t n = o != NULL && o->nodesetval != NULL ? (size_t)o->nodesetval->nodeNr : 0;
 
 	xmlXPathFreeObject(o);
@@ -325,7 +328,7 @@ ids_order(const void *a, const void *b)
 static long
 id_of(xmlNodePtr cpu, const char *name)
 {
-	xmlChar *text = xmlGetProp(cpu, BAD_CAST name);
+	xmlChar *text = xmlGetProp(cpu, TEXT name);
 	long id = text != NULL ? strtol((const char *)text, NULL, 10) : 0;
 
 	xmlFree(text);
@@ -355,7 +358,7 @@ topology_read(struct topology *out, const char *capabilities, struct err *e)
 	if (doc == NULL)
 		return false;
 	c = context_of(doc);
-	o = xmlXPathEvalExpression(BAD_CAST
+	o = xmlXPathEvalExpression(TEXT
 	    "/capabilities/host/topology/cells/cell/cpus/cpu[@socket_id]",
 	    c);
 	n = o != NULL && o->nodesetval != NULL ? o->nodesetval->nodeNr : 0;

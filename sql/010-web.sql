@@ -70,7 +70,7 @@ create function caller_by_key(key text,
 returns setof record language sql stable security definer set search_path = jeoul, pg_temp as $$
     select u.id, u.uuid, u.name, u.state, u.must_change, u.secret_key, a.id, a.uuid, a.name, a.kind,
         case when a.removed is null then a.state else 'disabled' end, d.uuid,
-        coalesce(u.locale, a.locale), a.timezone
+        u.locale, a.timezone
     from app_user u join account a on a.id = u.account_id join domain d on d.id = a.domain_id
     where u.api_key = key and u.secret_key is not null
 $$;
@@ -82,7 +82,7 @@ create function caller_by_name(login text,
 returns setof record language sql stable security definer set search_path = jeoul, pg_temp as $$
     select u.id, u.uuid, u.name, u.state, u.must_change, u.password_hash, a.id, a.uuid, a.name, a.kind,
         case when a.removed is null then a.state else 'disabled' end, d.uuid,
-        coalesce(u.locale, a.locale), a.timezone, d.path, u.first_name, u.last_name
+        u.locale, a.timezone, d.path, u.first_name, u.last_name
     from app_user u join account a on a.id = u.account_id join domain d on d.id = a.domain_id
     where u.name = login
 $$;
@@ -99,7 +99,7 @@ begin
     end if;
     return query select u.id, u.uuid, u.name, u.state, u.must_change, null::text, a.id, a.uuid, a.name, a.kind,
         case when a.removed is null then a.state else 'disabled' end, d.uuid,
-        coalesce(u.locale, a.locale), a.timezone
+        u.locale, a.timezone
     from session s join app_user u on u.id = s.user_id join account a on a.id = u.account_id
         join domain d on d.id = a.domain_id
     where s.token_hash = token and s.last_used > now() - idle;

@@ -1,0 +1,151 @@
+"""A complete Jeoul of its own: state folder, PostgreSQL, VM host, guests.  Nothing is simulated."""
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+
+import psycopg2
+import pytest
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+BIN = TOP / os.environ.get("BUILD", "build") / "bin"
+
+
+def wait_for(what, condition, seconds=30):
+    """Asks until condition() is true; never sleeps blindly, always ends."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < end, f"{what}: not within {seconds} s"
+        time.sleep(0.1)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def run(*argv, env=None, check=True, seconds=60):
+    done = subprocess.run([str(a) for a in argv], env=env, text=True, capture_output=True,
+                          timeout=seconds, stdin=subprocess.DEVNULL)
+    assert not check or done.returncode == 0, f"{argv}: {done.stdout}{done.stderr}"
+    return done
+
+
+class Stack:
+    """One running jeould in its own state folder."""
+
+    def __init__(self, hypervisor="private", **settings):
+        self.state = pathlib.Path(tempfile.mkdtemp(prefix="jeoul-", dir="/tmp"))
+        self.state.chmod(0o755)
+        self.port = free_port()
+        self.settings = {"state": self.state, "web.listen": f"127.0.0.1:{self.port}",
+                         "hypervisor.start": hypervisor, **settings}
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("JEOUL_")}
+        self.env = clean | {"JEOUL_" + k.upper().replace(".", "_"): str(v)
+                            for k, v in self.settings.items()}
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self, seconds=90):
+        run(BIN / "jeould", "--daemon", env=self.env, seconds=seconds)
+
+    def stop(self):
+        run(BIN / "jeould", "--stop", env=self.env, check=False)
+        run(TOP / "setup/host", "stop", self.state / "libvirt", check=False)
+
+    def remove(self):
+        self.stop()
+        shutil.rmtree(self.state, ignore_errors=True)
+
+    def status(self):
+        done = run(BIN / "jeould", "--status", env=self.env, check=False)
+        return json.loads(done.stdout) if done.returncode == 0 else None
+
+    def child(self, name):
+        return next(c for c in self.status()["children"] if c["name"] == name)
+
+    def ready(self):
+        status = self.status()
+        return status if status and status["ready"] else None
+
+    def sql(self, query, *values):
+        with psycopg2.connect(host=str(self.state / "pg"), dbname="jeoul", user="jeoul_owner",
+                              options="-c search_path=jeoul,public -c TimeZone=UTC") as link:
+            with link.cursor() as cursor:
+                cursor.execute(query, values)
+                rows = cursor.fetchall() if cursor.description else None
+        link.close()
+        return rows
+
+    def jeoul(self, *words, check=True, seconds=130):
+        done = run(BIN / "jeoul", "--json", *words, env=self.env, check=check, seconds=seconds)
+        return json.loads(done.stdout) if check and done.stdout.strip() else done
+
+    def virsh(self, *words, check=True):
+        uri = f"qemu+unix:///system?socket={self.state}/libvirt/run/libvirt-sock"
+        return run("virsh", "-q", "-c", uri, *words, check=check).stdout
+
+    def guest(self, uuid, command, seconds=150):
+        """A command for the guest's agent; answers its own account of what it did."""
+        path = str(self.state / "console" / f"{uuid[:8]}.ctl")
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                link = socket.socket(socket.AF_UNIX)
+                link.settimeout(max(1, end - time.monotonic()))
+                link.connect(path)
+                link.sendall(command.encode() + b"\n")
+                answer = b""
+                while not answer.endswith(b"\n"):
+                    piece = link.recv(4096)
+                    if not piece:
+                        raise OSError("closed")
+                    answer += piece
+                return json.loads(answer)
+            except OSError:
+                assert time.monotonic() < end, f"guest {uuid}: no answer to {command}"
+                time.sleep(0.2)
+            finally:
+                link.close()
+
+    def demo(self, guests=("web1",)):
+        """A tenant with guests on the demo image, priced by the shipped price list."""
+        run(TOP / "setup/guest/build", self.state / "guest", seconds=120)
+        wait_for("a host", lambda: [h for h in self.jeoul("host", "list") if h["state"] == "Up"])
+        run(BIN / "jeoul", "tariff", "import", TOP / "billing/presets/small-hoster.json", env=self.env)
+        self.jeoul("account", "create", "acme", "--username", "acme", "--password", "a long password")
+        self.jeoul("tariff", "assign", "small-hoster", "--account", "acme")
+        self.jeoul("tariff", "assign", "small-hoster", "--account", "admin")
+        self.jeoul("offering", "create", "tiny", "--vcpus", "1", "--memory", "96", "--rootdisksize", "1")
+        self.jeoul("template", "register", "demo-guest",
+                   "--details[0].kernel", self.state / "guest/kernel",
+                   "--details[0].initrd", self.state / "guest/initrd",
+                   "--details[0].cmdline", (self.state / "guest/cmdline").read_text().strip())
+        for name in guests:
+            self.jeoul("vm", "create", name, "--account", "acme", "--offering", "tiny",
+                       "--template", "demo-guest")
+        return {vm["name"]: vm["id"] for vm in self.jeoul("vm", "list")}
+
+
+@pytest.fixture(scope="session")
+def stack():
+    """The stack that most tests share: three real guests, short steps."""
+    s = Stack(**{"meter.step": "2s", "meter.guarded_step": "4s", "alarm.host_after": "3s",
+                 "billing.interval": "5s"})
+    try:
+        s.start()
+        run(BIN / "jeoul-first-admin", env=s.env)
+        s.vms = s.demo(("web1", "db1", "shop1"))
+        yield s
+    finally:
+        s.remove()
