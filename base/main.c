@@ -64,6 +64,8 @@ struct daemon {
 	struct event *watchdog;
 	bool stopping;
 	int status;
+	char why[ERR_TEXT_MAX]; /* told when all is stopped, so that the next start finds
+				   no rest */
 };
 
 static const char help[] =
@@ -260,7 +262,7 @@ start_failed(void *context, const char *why)
 	struct daemon *d = context;
 
 	log_error("%s", why);
-	tell_starter(d, why);
+	(void)snprintf(d->why, sizeof(d->why), "%s", why);
 	d->status = 1;
 	begin_stop(d);
 }
@@ -398,6 +400,8 @@ run(struct daemon *d, struct conf *conf)
 	}
 	if (event_base_dispatch(d->base) < 0)
 		return 1;
+	if (d->why[0] != '\0')
+		tell_starter(d, d->why);
 	log_info("stopped");
 	return d->status;
 }

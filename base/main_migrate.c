@@ -128,5 +128,6 @@ main(int argc, char **argv)
 	if (bring_up(p, &e))
 		return EXIT_SUCCESS;
 	log_error("%s", e.text);
+	proc_status(p, "%s", e.text); /* what jeould tells whoever started it */
 	return e.kind == ERR_CONFLICT ? EXIT_REFUSED : EXIT_FAILURE;
 }

@@ -24,6 +24,7 @@
 enum {
 	CHILDREN_MOST = 8,
 	MESSAGE_MAX = 2048,
+	MESSAGES_LAST = 16,
 	EXIT_REFUSED = 3, /* jeoul-migrate: waiting mends nothing */
 	WAIT_MOST_S = 30,
 	DEATHS_ALARM = 5,
@@ -350,6 +351,7 @@ static void
 migrate_ended(struct child *c, int status)
 {
 	struct supervise *s = c->owner;
+	char why[600];
 
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
 		c->state = CHILD_DONE;
@@ -357,8 +359,9 @@ migrate_ended(struct child *c, int status)
 		return;
 	}
 	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_REFUSED) {
-		s->events.failed(s->events.context,
-		    "the database was refused by jeoul-migrate: see its message above");
+		(void)snprintf(why, sizeof(why), "the database was refused: %.500s",
+		    c->status);
+		s->events.failed(s->events.context, why);
 		return;
 	}
 	c->deaths++;
@@ -375,6 +378,8 @@ child_died(struct child *c, int status)
 	struct supervise *s = c->owner;
 
 	c->pid = 0;
+	for (int i = 0; i < MESSAGES_LAST && c->fd >= 0; i++)
+		child_spoke(c->fd, 0, c); /* its last words may still be on the way */
 	child_forget_link(c);
 	if (s->stopping) {
 		c->state = CHILD_OFF;

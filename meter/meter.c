@@ -168,6 +168,8 @@ meter_fast_round(struct meter *m, struct instant now)
 	else
 		partition_keep(m, now);
 	ask_all(m, now, false);
+	/* Also when no host answers: just then somebody must be told. */
+	meter_write(m, now);
 }
 
 void

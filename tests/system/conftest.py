@@ -134,7 +134,10 @@ class Stack:
         for name in guests:
             self.jeoul("vm", "create", name, "--account", "acme", "--offering", "tiny",
                        "--template", "demo-guest")
-        return {vm["name"]: vm["id"] for vm in self.jeoul("vm", "list")}
+        vms = {vm["name"]: vm["id"] for vm in self.jeoul("vm", "list")}
+        for name, uuid in vms.items():
+            wait_for(f"the network of {name}", lambda u=uuid: self.guest(u, "send 1")["ok"], 60)
+        return vms
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,8 @@ def noc(tmp_path_factory):
                          env=os.environ | {"SNMP_PERSISTENT_DIR": str(folder), "MIBS": ""}),
         subprocess.Popen(["rsyslogd", "-n", "-f", folder / "rsyslog.conf", "-i", folder / "rsyslog.pid"])]
     s = Stack(**{"snmp.trap": f"127.0.0.1:{trap}", "syslog.target": f"udp:127.0.0.1:{syslog}",
-                 "alarm.host_after": "2s", "meter.step": "1s", "meter.deadline": "2s"})
+                 "alarm.host_after": "2s", "meter.step": "1s", "meter.deadline": "2s",
+                 "database.timeout": "3s"})
     s.folder = folder
     try:
         s.start()
@@ -67,11 +68,15 @@ def test_raise_and_clear_arrive(noc):
 
 
 def test_database_away_is_told_past_the_database(noc):
-    os.kill(noc.child("postgres")["pid"], signal.SIGSTOP)
+    server = noc.child("postgres")["pid"]
+    backends = subprocess.run(["pgrep", "-P", str(server)], text=True, capture_output=True).stdout.split()
+    for pid in [server, *map(int, backends)]:
+        os.kill(pid, signal.SIGSTOP)
     try:
         wait_for("the alarm", lambda: "database.down" in text(noc.folder / "syslog.log"), 60)
     finally:
-        os.kill(noc.child("postgres")["pid"], signal.SIGCONT)
+        for pid in [server, *map(int, backends)]:
+            os.kill(pid, signal.SIGCONT)
     wait_for("its end", lambda: re.search(r"ALARM\.CLEAR.*database", text(noc.folder / "syslog.log")), 60)
     wait_for("its row", lambda: noc.sql("select count(*) from alarm where rule = 'database.down'"
                                         " and cleared_at is not null")[0][0] >= 1, 30)
