@@ -63,6 +63,7 @@ struct daemon {
 	struct event *guard_timer;
 	struct event *watchdog;
 	bool stopping;
+	bool stopped; /* maybe before the loop began: then it must not begin */
 	int status;
 	char why[ERR_TEXT_MAX]; /* told when all is stopped, so that the next start finds
 				   no rest */
@@ -272,6 +273,7 @@ all_stopped(void *context)
 {
 	struct daemon *d = context;
 
+	d->stopped = true;
 	(void)event_base_loopbreak(d->base);
 }
 
@@ -398,7 +400,7 @@ run(struct daemon *d, struct conf *conf)
 			(void)kill(d->guardian, SIGKILL);
 		return 1;
 	}
-	if (event_base_dispatch(d->base) < 0)
+	if (!d->stopped && event_base_dispatch(d->base) < 0)
 		return 1;
 	if (d->why[0] != '\0')
 		tell_starter(d, d->why);
