@@ -285,9 +285,15 @@ join lateral (select * from tariff_version v where v.tariff_id = t.id order by v
 create view api_running_bill with (security_invoker = true) as
 select a.id as account_id, a.id as row_id, a.uuid as accountid, a.name as account, r.currency,
     r.period_from as periodstart, r.period_to as periodend, r.through as asof,
-    r.subtotal::text as subtotal, r.tax::text as tax, r.total::text as total, r.per_hour as perhour, r.unrated
+    r.subtotal::text as subtotal, r.tax::text as tax, r.total::text as total, r.per_hour as perhour, r.unrated,
+    t.name as tariffname
 from account a
 join accrual_run r on r.account_id = a.id
+left join lateral (
+    select tariff_id from account_tariff x where x.account_id = a.id and x.valid_from <= now()
+    order by valid_from desc limit 1
+) x on true
+left join tariff t on t.id = x.tariff_id
 where a.removed is null and r.period_from <= now() and r.period_to > now();
 
 -- CloudStack's usage types as far as they are metered here; intervals are cut to the asked

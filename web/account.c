@@ -146,48 +146,51 @@ present_password_good(struct call *c, struct err *e)
 	return err_set(e, ERR_INPUT, "the present password is another one");
 }
 
-/* The hash of a new password, or NULL; all other log-ins of that user end. */
+/* What another has set is a one-time password; all other log-ins of that user end. */
 static bool
-password_change(struct call *c, int64_t user_id, const char **hash, struct err *e)
+password_write(struct call *c, int64_t user_id, const char *wanted, bool own,
+    struct err *e)
+{
+	char hash[PASSWORD_HASH_MAX];
+	char token_hash[65] = "";
+
+	if (own && c->caller.token != NULL)
+		digest_hex(token_hash, c->caller.token);
+	return password_hash(hash, wanted, e) &&
+	    db_run(c->db, STMT_USER_PASSWORD,
+		DB_ARGS(DB_NUMBER(user_id), hash, own ? "false" : "true"), NULL, e) &&
+	    db_run(c->db, STMT_SESSION_CLOSE_OTHERS,
+		DB_ARGS(DB_NUMBER(user_id), token_hash[0] != '\0' ? token_hash : NULL),
+		NULL, e);
+}
+
+static bool
+password_change(struct call *c, int64_t user_id, struct err *e)
 {
 	const char *wanted = call_value(c, "password");
 	bool own = user_id == c->caller.user_id;
-	char *out = arena_alloc(c->arena, PASSWORD_HASH_MAX);
-	char token_hash[65] = "";
 
-	*hash = NULL;
 	if (wanted == NULL)
 		return true;
 	if (!password_fit(wanted, e) || (own && !present_password_good(c, e)))
 		return false;
 	if (own && strcmp(wanted, call_value(c, "currentpassword")) == 0)
 		return err_set(e, ERR_INPUT, "the new password is the present one");
-	if (own && c->caller.token != NULL)
-		digest_hex(token_hash, c->caller.token);
-	if (!password_hash(out, wanted, e))
-		return false;
-	*hash = out;
-	return db_run(c->db, STMT_SESSION_CLOSE_OTHERS,
-	    DB_ARGS(DB_NUMBER(user_id), token_hash[0] != '\0' ? token_hash : NULL), NULL,
-	    e);
+	return password_write(c, user_id, wanted, own, e);
 }
 
 bool
 handle_user_update(struct call *c, struct err *e)
 {
-	const char *hash = NULL;
 	int64_t user_id = 0;
-	bool own;
 
 	if (!locale_fits(call_value(c, "locale"), e) || !user_reach(c, &user_id, e) ||
-	    !password_change(c, user_id, &hash, e))
+	    !password_change(c, user_id, e))
 		return false;
-	own = user_id == c->caller.user_id;
-	/* What another has set is a one-time password. */
 	if (!db_run(c->db, STMT_USER_UPDATE,
-		DB_ARGS(DB_NUMBER(user_id), hash, own ? "false" : "true",
-		    call_value(c, "locale"), call_value(c, "email"),
-		    call_value(c, "firstname"), call_value(c, "lastname")),
+		DB_ARGS(DB_NUMBER(user_id), call_value(c, "locale"),
+		    call_value(c, "email"), call_value(c, "firstname"),
+		    call_value(c, "lastname")),
 		NULL, e))
 		return false;
 	return call_answer_one(c, STMT_USER_ONE, c->object, e);

@@ -109,26 +109,26 @@ child_read(const struct child *c, struct mono until, struct buf *out, struct buf
 	return true;
 }
 
-static bool
-ended_well(pid_t pid)
+/* Its exit status, or -1. */
+static int
+status_of(pid_t pid)
 {
 	int status = 0;
 
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
-			return false;
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+			return -1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 bool
-child_run(const char *program, const char *const *argv, int deadline_ms, struct buf *out,
-    struct err *e)
+child_run(const char *program, const char *const *argv, int deadline_ms, int allowed,
+    int *status, struct buf *out, struct err *e)
 {
 	struct mono until = { clock_mono().ns + deadline_ms * NS_PER_MS };
 	scoped(buf_done) struct buf words = BUF_INIT;
 	struct child c;
 	bool in_time;
-	bool good;
 
 	words.limit = WORDS_MAX;
 	if (!child_start(&c, program, argv, e))
@@ -136,13 +136,13 @@ child_run(const char *program, const char *const *argv, int deadline_ms, struct 
 	in_time = child_read(&c, until, out, &words);
 	if (!in_time)
 		(void)kill(c.pid, SIGKILL);
-	good = ended_well(c.pid);
+	*status = status_of(c.pid);
 	(void)close(c.out);
 	(void)close(c.words);
 	if (!in_time)
 		return err_set(e, ERR_GONE, "%s: no answer within %d ms", program,
 		    deadline_ms);
-	if (!good)
+	if (*status != 0 && *status != allowed)
 		return err_set(e, ERR_INTERNAL, "%s: %.*s", program,
 		    (int)strcspn(buf_text(&words), "\n"), buf_text(&words));
 	return buf_ok(out) || err_set(e, ERR_INTERNAL, "%s: too much output", program);

@@ -47,6 +47,9 @@ error_log(const struct call *c, struct err *e)
 		    "The database does not answer; try again in a moment.");
 		return;
 	}
+	/* A right that our own database role lacks is our fault, not the caller's. */
+	if (e->kind == ERR_DENIED && strncmp(e->text, "database", 8) == 0)
+		e->kind = ERR_INTERNAL;
 	if (e->kind != ERR_INTERNAL)
 		return;
 	log_error("%s: %s", c->op != NULL ? c->op->name : "call", e->text);

@@ -10,7 +10,13 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { GRAPH_DEADLINE_MS = 2000, GRAPH_MOST = 1024 * 1024, STEP_LEAST = 10 };
+enum {
+	GRAPH_DEADLINE_MS = 2000,
+	GRAPH_MOST = 1024 * 1024,
+	GRAPH_NONE = 3, /* status of jeoul-graph: there is no such graph yet */
+	FLUSH_MS = 100, /* what the meter takes to write what it holds in memory */
+	STEP_LEAST = 10,
+};
 
 struct range {
 	int64_t from;
@@ -66,10 +72,13 @@ graph_run(struct call *c, struct err *e)
 	struct range r;
 	char rrd[STATE_PATH_MAX];
 	char program[STATE_PATH_MAX];
+	const struct timespec flush = { .tv_nsec = FLUSH_MS * NS_PER_MS };
 	struct json *doc = NULL;
+	int status = 0;
 
 	if (!range_read(c, &r, e))
 		return false;
+	(void)nanosleep(&flush, NULL); /* too short only makes the graph a little older */
 	out.limit = GRAPH_MOST;
 	(void)snprintf(program, sizeof(program), "%s/jeoul-graph",
 	    c->web->program_folder);
@@ -78,8 +87,12 @@ graph_run(struct call *c, struct err *e)
 		call_value(c, "id"), arena_printf(c->arena, "%lld", (long long)r.from),
 		arena_printf(c->arena, "%lld", (long long)r.to),
 		arena_printf(c->arena, "%lld", (long long)r.step), NULL };
-	if (!child_run(program, argv, GRAPH_DEADLINE_MS, &out, e))
+	if (!child_run(program, argv, GRAPH_DEADLINE_MS, GRAPH_NONE, &status, &out, e))
 		return err_wrap(e, "graph of %s", call_value(c, "id"));
+	if (status == GRAPH_NONE) {
+		data_write(c, "null");
+		return true;
+	}
 	if (!json_parse(&doc, buf_text(&out), out.length, e))
 		return err_wrap(e, "jeoul-graph");
 	json_free(doc);

@@ -211,11 +211,13 @@ values ($1, $2, $3, coalesce($4, ''), coalesce($5, ''), coalesce($6, ''), $7);
 -- name: user_find
 select id, name, account_id from app_user where uuid = $1::uuid;
 
+-- name: user_password
+-- Apart from the rest: jeoul_web may write a password, not read one, not even to keep it.
+update app_user set password_hash = $2, must_change = $3::boolean where id = $1;
+
 -- name: user_update
-update app_user set password_hash = coalesce($2, password_hash),
-    must_change = case when $2::text is null then must_change else $3::boolean end,
-    locale = coalesce($4, locale), email = coalesce($5, email),
-    first_name = coalesce($6, first_name), last_name = coalesce($7, last_name)
+update app_user set locale = coalesce($2, locale), email = coalesce($3, email),
+    first_name = coalesce($4, first_name), last_name = coalesce($5, last_name)
 where id = $1;
 
 -- name: user_keys
