@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A resource's counters and its open window. */
+#include "meter/series.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define HOUR (3600 * NS_PER_S)
+
+static void
+read_at(struct series *s, int64_t t, const char *epoch, uint64_t cpu,
+    const uint64_t *vcpus, size_t n)
+{
+	struct series_reading r = { .at = { t },
+		.epoch = epoch,
+		.vcpu_count = n,
+		.vcpu_ns = vcpus };
+
+	r.value[FIELD_CPU] = cpu;
+	r.has[FIELD_CPU] = true;
+	series_take(s, &r);
+}
+
+static void
+a_reading_at_the_end_of_an_hour_belongs_to_it(void **unused_state unused)
+{
+	struct instant from;
+	struct instant to;
+
+	series_window((struct instant){ 5 * HOUR }, &from, &to);
+	assert_true(from.ns == 4 * HOUR && to.ns == 5 * HOUR);
+	series_window((struct instant){ 5 * HOUR + 1 }, &from, &to);
+	assert_true(from.ns == 5 * HOUR && to.ns == 6 * HOUR);
+}
+
+static void
+what_was_created_here_counts_from_zero_what_was_adopted_does_not(
+    void **unused_state unused)
+{
+	struct series made = { .fresh = true };
+	struct series adopted = { .fresh = false };
+
+	read_at(&made, HOUR + 1, "h/1", 700, NULL, 0);
+	read_at(&adopted, HOUR + 1, "h/1", 700, NULL, 0);
+	assert_true(made.sum[FIELD_CPU] == 700 && adopted.sum[FIELD_CPU] == 0);
+	read_at(&adopted, HOUR + 2, "h/1", 900, NULL, 0);
+	assert_true(adopted.sum[FIELD_CPU] == 200);
+}
+
+static void
+new_run_reset_and_late_reading(void **unused_state unused)
+{
+	struct series s = { .fresh = true };
+
+	read_at(&s, HOUR + 10, "h/1", 1000, NULL, 0);
+	read_at(&s, HOUR + 5, "h/1", 400, NULL, 0); /* late: changes nothing */
+	assert_true(s.sum[FIELD_CPU] == 1000 && s.raw[FIELD_CPU] == 1000);
+	read_at(&s, HOUR + 20, "h/2", 300, NULL, 0); /* another run */
+	assert_true(s.sum[FIELD_CPU] == 1300 && s.resets == 0);
+	read_at(&s, HOUR + 30, "h/2", 100, NULL, 0); /* went down within its run */
+	assert_true(s.sum[FIELD_CPU] == 1400 && s.resets == 1);
+}
+
+static void
+vcpus_come_and_go_without_doubling(void **unused_state unused)
+{
+	const uint64_t two[] = { 100, 50 };
+	const uint64_t one[] = { 130 };
+	const uint64_t again[] = { 140, 7 };
+	struct series s = { .fresh = true };
+
+	read_at(&s, HOUR + 1, "h/1", 0, two, 2);
+	assert_true(s.vcpu_sum == 150);
+	read_at(&s, HOUR + 2, "h/1", 0, one, 1);
+	assert_true(s.vcpu_sum == 180);
+	read_at(&s, HOUR + 3, "h/1", 0, again, 2);
+	assert_true(s.vcpu_sum == 197);
+	series_done(&s);
+}
+
+static void
+windows_telescope_over_hours(void **unused_state unused)
+{
+	struct series s = { .fresh = true };
+	uint64_t total = 0;
+
+	for (int64_t i = 1; i <= 50; i++) {
+		int64_t t = i * (HOUR / 7);
+		if (series_full(&s, (struct instant){ t }))
+			total += s.sum[FIELD_CPU];
+		read_at(&s, t, "h/1", (uint64_t)(i * i), NULL, 0);
+	}
+	assert_true(total + s.sum[FIELD_CPU] == 2500);
+}
+
+static void
+a_new_owner_goes_on_from_the_same_counter(void **unused_state unused)
+{
+	struct series s = { .fresh = true, .account_id = 1 };
+
+	read_at(&s, HOUR + 1, "h/1", 1000, NULL, 0);
+	series_move(&s, 2);
+	assert_true(s.sum[FIELD_CPU] == 0 && s.account_id == 2);
+	read_at(&s, HOUR + 2, "h/1", 1100, NULL, 0);
+	assert_true(s.sum[FIELD_CPU] == 100);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_reading_at_the_end_of_an_hour_belongs_to_it),
+		cmocka_unit_test(
+		    what_was_created_here_counts_from_zero_what_was_adopted_does_not),
+		cmocka_unit_test(new_run_reset_and_late_reading),
+		cmocka_unit_test(vcpus_come_and_go_without_doubling),
+		cmocka_unit_test(windows_telescope_over_hours),
+		cmocka_unit_test(a_new_owner_goes_on_from_the_same_counter),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
