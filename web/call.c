@@ -28,6 +28,7 @@ struct way {
 	{                                                                                \
 		handle_##function, 0, true                                               \
 	}
+/* NOLINTBEGIN(bugprone-macro-parentheses): rows of a table */
 #define OP(name, method, path, access, mode, form, response, event, handler, text)       \
 	[OP_##name] = handler,
 #define PARAM(name, type, flags, length, text)
@@ -35,6 +36,8 @@ struct way {
 static const struct way ways[OP_COUNT] = {
 #include "web/operations.def"
 };
+
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 bool
 call_slow(const struct operation *op)

@@ -56,17 +56,13 @@ struct image {
 	int64_t size;
 };
 
-static bool
-format_read(struct image *i, const char *word, struct err *e)
+/* NULL: unknown. */
+static const char *
+format_of(const char *word)
 {
 	if (word == NULL || strcasecmp(word, "qcow2") == 0)
-		i->format = "qcow2";
-	else if (strcasecmp(word, "raw") == 0)
-		i->format = "raw";
-	else
-		return err_set(e, ERR_INPUT, "format %.16s: QCOW2 and RAW are known",
-		    word);
-	return true;
+		return "qcow2";
+	return strcasecmp(word, "raw") == 0 ? "raw" : NULL;
 }
 
 static bool
@@ -101,10 +97,13 @@ disk_read(struct image *i, struct call *c, struct err *e)
 		    "give url=file:///path of a disk image, or details[0].kernel and "
 		    "details[0].initrd");
 	i->path = strncmp(url, "file://", 7) == 0 ? url + 7 : url;
-	if (!absolute("url", i->path, e) || !format_read(i, call_value(c, "format"), e))
+	if (!absolute("url", i->path, e))
 		return false;
+	i->format = format_of(call_value(c, "format"));
+	if (i->format == NULL)
+		return err_set(e, ERR_INPUT, "format: QCOW2 and RAW are known");
 	/* The file is the hosts' and may not be readable here: then size tells. */
-	if (i->size == 0 && strcmp(i->format, "raw") == 0 && stat(i->path, &st) == 0)
+	if (i->size == 0 && i->format[0] == 'r' && stat(i->path, &st) == 0)
 		i->size = st.st_size;
 	return true;
 }
@@ -124,7 +123,7 @@ handle_template_register(struct call *c, struct err *e)
 {
 	scoped(rows_clear) struct rows *r = NULL;
 	const char *name = call_value(c, "name");
-	struct image i = { .kind = NULL };
+	struct image i = { .kind = "disk", .format = NULL };
 
 	if (!image_read(&i, c, e))
 		return false;

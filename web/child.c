@@ -19,9 +19,20 @@ struct child {
 	int words; /* its standard error */
 };
 
+/* POSIX promises not to write to them, though its type does not say so. */
+static char *const *
+words_of(const char *const *words)
+{
+	union {
+		const char *const *given;
+		char *const *taken;
+	} u = { .given = words };
+
+	return u.taken;
+}
+
 static bool
-spawn_program(struct child *c, const char *program, const char *const *argv, int out_end,
-    int words_end)
+spawn_program(struct child *c, const struct child_ask *ask, int out_end, int words_end)
 {
 	static const char *const environment[] = { "LC_ALL=C.UTF-8", "PATH=/usr/bin:/bin",
 		NULL };
@@ -40,23 +51,22 @@ spawn_program(struct child *c, const char *program, const char *const *argv, int
 		0 &&
 	    posix_spawn_file_actions_adddup2(&actions, out_end, 1) == 0 &&
 	    posix_spawn_file_actions_adddup2(&actions, words_end, 2) == 0 &&
-	    posix_spawn(&c->pid, program, &actions, &attributes,
-		(char *const *)(uintptr_t)argv,
-		(char *const *)(uintptr_t)environment) == 0;
+	    posix_spawn(&c->pid, ask->program, &actions, &attributes, words_of(ask->argv),
+		words_of(environment)) == 0;
 	(void)posix_spawn_file_actions_destroy(&actions);
 	(void)posix_spawnattr_destroy(&attributes);
 	return ok;
 }
 
 static bool
-child_start(struct child *c, const char *program, const char *const *argv, struct err *e)
+child_start(struct child *c, const struct child_ask *ask, struct err *e)
 {
 	int out[2];
 	int words[2];
 	bool ok;
 
-	if (access(program, X_OK) != 0)
-		return err_set(e, ERR_NOT_FOUND, "%s: %s", program, strerror(errno));
+	if (access(ask->program, X_OK) != 0)
+		return err_errno(e, ERR_NOT_FOUND, errno, "%s", ask->program);
 	if (pipe2(out, O_CLOEXEC) != 0)
 		return err_errno(e, ERR_INTERNAL, errno, "pipe");
 	if (pipe2(words, O_CLOEXEC) != 0) {
@@ -64,7 +74,7 @@ child_start(struct child *c, const char *program, const char *const *argv, struc
 		(void)close(out[1]);
 		return err_errno(e, ERR_INTERNAL, errno, "pipe");
 	}
-	ok = spawn_program(c, program, argv, out[1], words[1]);
+	ok = spawn_program(c, ask, out[1], words[1]);
 	(void)close(out[1]);
 	(void)close(words[1]);
 	c->out = out[0];
@@ -73,7 +83,7 @@ child_start(struct child *c, const char *program, const char *const *argv, struc
 		return true;
 	(void)close(c->out);
 	(void)close(c->words);
-	return err_errno(e, ERR_INTERNAL, errno, "%s", program);
+	return err_errno(e, ERR_INTERNAL, errno, "%s", ask->program);
 }
 
 /* Reads what is there; false at the end of the stream. */
@@ -122,16 +132,15 @@ status_of(pid_t pid)
 }
 
 bool
-child_run(const char *program, const char *const *argv, int deadline_ms, int allowed,
-    int *status, struct buf *out, struct err *e)
+child_run(const struct child_ask *ask, int *status, struct buf *out, struct err *e)
 {
-	struct mono until = { clock_mono().ns + deadline_ms * NS_PER_MS };
+	struct mono until = { clock_mono().ns + ask->deadline_ms * NS_PER_MS };
 	scoped(buf_done) struct buf words = BUF_INIT;
-	struct child c;
+	struct child c = { .pid = -1, .out = -1, .words = -1 };
 	bool in_time;
 
 	words.limit = WORDS_MAX;
-	if (!child_start(&c, program, argv, e))
+	if (!child_start(&c, ask, e))
 		return false;
 	in_time = child_read(&c, until, out, &words);
 	if (!in_time)
@@ -140,10 +149,11 @@ child_run(const char *program, const char *const *argv, int deadline_ms, int all
 	(void)close(c.out);
 	(void)close(c.words);
 	if (!in_time)
-		return err_set(e, ERR_GONE, "%s: no answer within %d ms", program,
-		    deadline_ms);
-	if (*status != 0 && *status != allowed)
-		return err_set(e, ERR_INTERNAL, "%s: %.*s", program,
+		return err_set(e, ERR_GONE, "%s: no answer within %d ms", ask->program,
+		    ask->deadline_ms);
+	if (*status != 0 && *status != ask->allowed)
+		return err_set(e, ERR_INTERNAL, "%s: %.*s", ask->program,
 		    (int)strcspn(buf_text(&words), "\n"), buf_text(&words));
-	return buf_ok(out) || err_set(e, ERR_INTERNAL, "%s: too much output", program);
+	return buf_ok(out) ||
+	    err_set(e, ERR_INTERNAL, "%s: too much output", ask->program);
 }

@@ -162,15 +162,14 @@ method_fits(const struct call *c, const struct route *route, struct reply *out)
 }
 
 static bool
-answer_make(struct call *c, struct web *web, struct route *route, struct request *r,
-    struct reply *out, struct err *e)
+answer_make(struct call *c, const struct route *route, struct err *e)
 {
 	if (route->broken.kind != ERR_NONE) {
 		*e = route->broken;
 		c->error_code = 430;
 		return false;
 	}
-	if (!face_run(c, web, route, r, out, auth_cloudstack, e)) {
+	if (!face_run(c, auth_cloudstack, e)) {
 		if (c->op != NULL || e->kind != ERR_NOT_FOUND)
 			return false;
 		c->error_code = c->caller.known ? 432 : 401;
@@ -188,15 +187,13 @@ void
 cloudstack_answer(struct web *web, struct route *route, struct request *r,
     struct reply *out)
 {
-	struct call c = { .face = FACE_CLOUDSTACK, .params = &route->params };
+	struct call c = { .face = FACE_CLOUDSTACK };
 	scoped(buf_done) struct buf json = BUF_INIT;
 	struct err e = ERR_INIT;
 	char name[80];
 	bool ok;
 
-	c.arena = r->arena;
-	c.request = r;
-	c.op = route->op;
+	face_begin(&c, web, route, r, out);
 	out->status = 200;
 	if (!method_fits(&c, route, out)) {
 		out->status = 405;
@@ -204,7 +201,7 @@ cloudstack_answer(struct web *web, struct route *route, struct request *r,
 		buf_puts(&out->body, "Use GET or POST; login is by POST only.\n");
 		return;
 	}
-	ok = answer_make(&c, web, route, r, out, &e);
+	ok = answer_make(&c, route, &e);
 	buf_printf(&json, "{\"%s\":{", response_name(&c, name));
 	if (ok)
 		body_write(&c, &json);

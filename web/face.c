@@ -59,9 +59,9 @@ error_log(const struct call *c, struct err *e)
 		    "administrator");
 }
 
-bool
-face_run(struct call *c, struct web *web, struct route *route, struct request *r,
-    struct reply *out, bool (*auth)(struct call *c, struct err *e), struct err *e)
+void
+face_begin(struct call *c, struct web *web, struct route *route, struct request *r,
+    struct reply *out)
 {
 	c->web = web;
 	c->worker = worker_mine(web);
@@ -70,6 +70,11 @@ face_run(struct call *c, struct web *web, struct route *route, struct request *r
 	c->request = r;
 	c->reply = out;
 	c->params = &route->params;
+}
+
+bool
+face_run(struct call *c, bool (*auth)(struct call *c, struct err *e), struct err *e)
+{
 	if (run(c, auth, e))
 		return true;
 	/* A credential that failed is no internal matter. */

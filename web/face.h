@@ -23,8 +23,9 @@ void rest_answer(struct web *web, struct route *route, struct request *r,
 /* The OpenAPI 3.1 document; pure. */
 void openapi_write(struct buf *to);
 
+void face_begin(struct call *c, struct web *web, struct route *route, struct request *r,
+    struct reply *out);
 /* Runs it with a connection of this thread; the failures of both faces are logged here.
  */
-must_check bool face_run(struct call *c, struct web *web, struct route *route,
-    struct request *r, struct reply *out, bool (*auth)(struct call *c, struct err *e),
+must_check bool face_run(struct call *c, bool (*auth)(struct call *c, struct err *e),
     struct err *e);

@@ -87,7 +87,8 @@ graph_run(struct call *c, struct err *e)
 		call_value(c, "id"), arena_printf(c->arena, "%lld", (long long)r.from),
 		arena_printf(c->arena, "%lld", (long long)r.to),
 		arena_printf(c->arena, "%lld", (long long)r.step), NULL };
-	if (!child_run(program, argv, GRAPH_DEADLINE_MS, GRAPH_NONE, &status, &out, e))
+	const struct child_ask ask = { program, argv, GRAPH_DEADLINE_MS, GRAPH_NONE };
+	if (!child_run(&ask, &status, &out, e))
 		return err_wrap(e, "graph of %s", call_value(c, "id"));
 	if (status == GRAPH_NONE) {
 		data_write(c, "null");

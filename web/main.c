@@ -121,7 +121,7 @@ main(int argc, char **argv)
 	struct err e = ERR_INIT;
 
 	/* Arenas per thread would cost more memory than the locks of one. */
-	(void)mallopt(M_ARENA_MAX, 1);
+	(void)mallopt(M_ARENA_MAX, 1); /* NOLINT(concurrency-mt-unsafe): no thread yet */
 	role.proc = proc_start("web", argc, argv);
 	role.web.conf = proc_conf(role.proc);
 	role.web.program_folder = folder_of_program();

@@ -149,7 +149,7 @@ language_accepted(const char *header)
 	long best_quality = 0;
 
 	while (header != NULL && *header != '\0') {
-		size_t length = strcspn(header, ",");
+		size_t length;
 		size_t tag_length;
 		header += strspn(header, " ");
 		length = strcspn(header, ",");

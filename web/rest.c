@@ -110,6 +110,14 @@ status_of(const struct call *c, const struct err *e)
 	return status_of_kind(e->kind, c->caller.known);
 }
 
+/* What the hypervisor did is nobody's input. */
+static const char *
+kind_of(const struct call *c, const struct err *e)
+{
+	return c->error_code == 530 || c->error_code == 534 ? "gone"
+							    : err_kind_name(e->kind);
+}
+
 static const char *
 title_of(unsigned status)
 {
@@ -207,11 +215,12 @@ rest_answer(struct web *web, struct route *route, struct request *r, struct repl
 	reply_header(out, "Cache-Control", "no-store");
 	if (!before_call(route, out))
 		return;
-	if (face_run(&c, web, route, r, out, auth_rest, &e)) {
+	face_begin(&c, web, route, r, out);
+	if (face_run(&c, auth_rest, &e)) {
 		success_write(&c, out);
 	} else {
 		out->header_count = 1; /* Cache-Control; what a failed call set is void */
-		problem_write(out, status_of(&c, &e), err_kind_name(e.kind), e.text);
+		problem_write(out, status_of(&c, &e), kind_of(&c, &e), e.text);
 	}
 	call_done(&c);
 }

@@ -37,6 +37,17 @@ base64_write(char *out, const unsigned char *bytes, size_t n, const char *digits
 	*out = '\0';
 }
 
+static int
+base64_digit(char c)
+{
+	const char *plain = strchr(base64_plain, c);
+	const char *url = strchr(base64_url, c);
+
+	if (plain != NULL)
+		return (int)(plain - base64_plain);
+	return url != NULL ? (int)(url - base64_url) : -1;
+}
+
 bool
 base64_read(char *out, size_t room, const char *text)
 {
@@ -45,11 +56,10 @@ base64_read(char *out, size_t room, const char *text)
 	size_t n = 0;
 
 	for (; *text != '\0' && *text != '='; text++) {
-		char c = *text == '-' ? '+' : *text == '_' ? '/' : *text;
-		const char *digit = strchr(base64_plain, c);
-		if (digit == NULL)
+		int digit = base64_digit(*text);
+		if (digit < 0)
 			return false;
-		group = group << 6 | (uint32_t)(digit - base64_plain);
+		group = group << 6 | (uint32_t)digit;
 		bits += 6;
 		if (bits < 8)
 			continue;
@@ -62,12 +72,18 @@ base64_read(char *out, size_t room, const char *text)
 	return true;
 }
 
+static bool
+stays_bare(char c, const char *safe)
+{
+	return isalnum((unsigned char)c) != 0 || strchr("-_.", c) != NULL ||
+	    strchr(safe, c) != NULL;
+}
+
 static void
 value_encode(struct buf *to, const char *value, const char *safe)
 {
 	for (const char *c = value; *c != '\0'; c++) {
-		if (isalnum((unsigned char)*c) || strchr("-_.", *c) != NULL ||
-		    strchr(safe, *c) != NULL)
+		if (stays_bare(*c, safe))
 			buf_putc(to, (char)tolower((unsigned char)*c));
 		else
 			buf_printf(to, "%%%02x", (unsigned char)*c);
@@ -98,6 +114,7 @@ sign_text(struct buf *to, const struct param_list *p, const char *safe,
 	for (size_t i = 0; i < p->count; i++)
 		if (strcmp(p->list[i].lower, "signature") != 0)
 			sorted[count++] = &p->list[i];
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers are sorted */
 	qsort(sorted, count, sizeof(sorted[0]),
 	    order == SIGN_BY_BYTES ? by_bytes : by_lower_case);
 	for (size_t i = 0; i < count; i++) {

@@ -58,7 +58,10 @@ name_write(struct buf *to, const char *name)
 		    *c == '_';
 		bool later = c != name &&
 		    ((*c >= '0' && *c <= '9') || *c == '-' || *c == '.');
-		buf_putc(to, letter || later ? *c : '_');
+		char shown = '_';
+		if (letter || later)
+			shown = *c;
+		buf_putc(to, shown);
 	}
 	if (name[0] == '\0')
 		buf_putc(to, '_');
