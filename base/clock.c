@@ -58,7 +58,7 @@ instant_text(struct instant t, char out[CLOCK_TEXT_MAX])
 	size_t n;
 
 	if (gmtime_r(&seconds, &tm) == NULL)
-		return strcpy(out, "out of range");
+		return "out of range";
 	n = strftime(out, CLOCK_TEXT_MAX, "%Y-%m-%dT%H:%M:%S", &tm);
 	(void)snprintf(out + n, CLOCK_TEXT_MAX - n, ".%06dZ", (int)micros);
 	return out;

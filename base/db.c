@@ -467,7 +467,7 @@ db_run(struct db *db, unsigned stmt, size_t count, const char *const *values,
 
 	if (!db_query(db, stmt, count, values, &r, e))
 		return false;
-	if (affected != NULL)
+	if (affected != NULL && r != NULL)
 		*affected = affected_of(r->result);
 	return true;
 }

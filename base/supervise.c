@@ -441,7 +441,7 @@ stop_step(struct supervise *s)
 	if (!s->services_stopping) {
 		s->services_stopping = true;
 		signal_all(s, true, SIGTERM);
-		tv.tv_usec = SERVICE_KILL_AFTER_MS * 1000 % 1000000;
+		tv.tv_usec = SERVICE_KILL_AFTER_MS % 1000 * 1000L;
 		tv.tv_sec = SERVICE_KILL_AFTER_MS / 1000;
 		(void)event_add(s->kill_timer, &tv);
 	}
@@ -476,7 +476,7 @@ void
 supervise_stop(struct supervise *s)
 {
 	struct timeval tv = { .tv_sec = KILL_AFTER_MS / 1000,
-		.tv_usec = KILL_AFTER_MS % 1000 * 1000 };
+		.tv_usec = KILL_AFTER_MS % 1000 * 1000L };
 
 	if (s->stopping)
 		return;

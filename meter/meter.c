@@ -298,13 +298,9 @@ draw(struct meter *m, const struct meter_vm *v, const struct read_vm *vm,
 static void
 blocked_take(struct meter *m, struct meter_host *h, const struct meter_result *result)
 {
-	char uuid[READ_UUID_MAX] = "";
-	unsigned ms = 0;
+	const char *uuid = result->blocked;
 	char text[320];
 
-	if (sscanf(result->error, "blocked %36s %u", uuid, &ms) !=
-	    2) /* NOLINT: our own text */
-		uuid[0] = '\0';
 	if (strcmp(uuid, h->blocked) == 0)
 		return;
 	if (h->blocked[0] != '\0')
@@ -316,7 +312,7 @@ blocked_take(struct meter *m, struct meter_host *h, const struct meter_result *r
 	(void)snprintf(text, sizeof(text),
 	    "vm %s on host %s: its control channel is taken for %u ms: "
 	    "disks are not sampled meanwhile",
-	    uuid, h->name, ms);
+	    uuid, h->name, result->blocked_ms);
 	proc_alert(m->proc, "vm.monitor.blocked", uuid, true, text);
 }
 

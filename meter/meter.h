@@ -14,6 +14,8 @@ struct meter_result {
 	bool ok;
 	int64_t latency_us;
 	char error[512];
+	char blocked[READ_UUID_MAX]; /* guarded: a guest whose channel is taken, or "" */
+	unsigned blocked_ms;
 	struct read_round round;
 };
 void meter_take(struct meter *m, struct meter_result *result);

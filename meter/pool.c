@@ -42,8 +42,8 @@ blocked(void *context, const char *uuid, unsigned ms)
 
 	/* Told in the log; the alarm goes out with the result, from the main thread. */
 	log_debug("vm %s: its control channel is taken for %u ms", uuid, ms);
-	(void)snprintf(l->result.error, sizeof(l->result.error), "blocked %s %u", uuid,
-	    ms);
+	(void)snprintf(l->result.blocked, sizeof(l->result.blocked), "%s", uuid);
+	l->result.blocked_ms = ms;
 }
 
 static void

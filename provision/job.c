@@ -229,7 +229,7 @@ job_run_one(struct db *db, const struct conf *conf, int worker, bool *any, struc
 	if (ok && k == NULL)
 		ok = err_set(&why, ERR_INPUT, "nobody here knows how to do %s",
 		    j.command);
-	ok = ok && k->run(&j, &why);
+	ok = ok && k != NULL && k->run(&j, &why);
 	json_free(j.request);
 	/* The database went away in the middle: the job stays ours and is taken up again.
 	 */

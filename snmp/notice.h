@@ -2,10 +2,11 @@
 /* notice: one transition of an alarm, as it goes out */
 #pragma once
 #include "base/clock.h"
+#include <stddef.h>
 #include <stdint.h>
 
 struct notice {
-	int64_t seq;      /* numbered for the NOC, so that it sees a gap */
+	int64_t seq;      /* numbered for the NOC, so that it sees a gap; 0: none yet */
 	const char *kind; /* raise, change, clear */
 	struct instant at;
 	const char *severity; /* critical, major, minor, warning, indeterminate */
@@ -19,3 +20,11 @@ struct notice {
 
 /* ItuPerceivedSeverity of ITU-ALARM-TC-MIB: cleared 1 ... warning 6. */
 int notice_severity(const struct notice *n);
+
+/* Bytes of text that fit into most, never cutting a character in two. */
+size_t text_cut(const char *text, size_t most);
+/*
+ * What another program told, made fit to be kept and sent: at most room - 1 bytes,
+ * control characters become blanks, broken UTF-8 becomes '?'; answers out.
+ */
+const char *text_clean(char *out, size_t room, const char *text);

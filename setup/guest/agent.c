@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * agent: the one program of the demo and test guest.  Takes commands from the virtio-serial
- * port org.jeoul.ctl and answers each with one line of JSON that holds the guest's own
- * account of what it did, so that a bill can be compared with it:
- *   cpu SECONDS | write BYTES | read BYTES | send BYTES | mem MIB | report | poweroff | reboot
- * The power button (virsh shutdown) ends the guest too.
+ * agent: the one program of the demo and test guest.  Takes commands from the
+ * virtio-serial port org.jeoul.ctl and answers each with one line of JSON that holds the
+ * guest's own account of what it did, so that a bill can be compared with it: cpu SECONDS
+ * | write BYTES | read BYTES | send BYTES | mem MIB | report | poweroff | reboot The
+ * power button (virsh shutdown) ends the guest too.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -55,22 +55,23 @@ number_in(const char *path)
 static void
 account_take(struct account *a)
 {
-	long long user = 0, nice = 0, system = 0, idle = 0, iowait = 0, irq = 0, softirq = 0;
+	long long user = 0, nice = 0, system = 0, idle = 0, iowait = 0, irq = 0,
+		  softirq = 0;
 	FILE *f = fopen("/proc/stat", "r");
 
 	memset(a, 0, sizeof(*a));
 	a->uptime_ns = clock_ns(CLOCK_BOOTTIME);
 	a->cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	if (f != NULL) {
-		if (fscanf(f, "cpu %lld %lld %lld %lld %lld %lld %lld", &user, &nice, &system, &idle,
-			&iowait, &irq, &softirq) == 7)
+		if (fscanf(f, "cpu %lld %lld %lld %lld %lld %lld %lld", &user, &nice,
+			&system, &idle, &iowait, &irq, &softirq) == 7)
 			a->busy_ticks = user + nice + system + irq + softirq;
 		fclose(f);
 	}
 	f = fopen("/sys/block/vda/stat", "r");
 	if (f != NULL) {
-		if (fscanf(f, "%lld %*d %lld %*d %lld %*d %lld", &a->rd_ios, &a->rd_sectors, &a->wr_ios,
-			&a->wr_sectors) != 4)
+		if (fscanf(f, "%lld %*d %lld %*d %lld %*d %lld", &a->rd_ios,
+			&a->rd_sectors, &a->wr_ios, &a->wr_sectors) != 4)
 			a->rd_ios = -1;
 		fclose(f);
 	}
@@ -87,7 +88,8 @@ account_print(char *out, size_t room, const char *name, const struct account *a,
 	return snprintf(out, room,
 	    "\"%s\":{\"uptime_ns\":%lld,\"cpu_ns\":%lld,\"busy_ticks\":%lld,"
 	    "\"rd_ios\":%lld,\"rd_bytes\":%lld,\"wr_ios\":%lld,\"wr_bytes\":%lld,"
-	    "\"rx_bytes\":%lld,\"rx_packets\":%lld,\"tx_bytes\":%lld,\"tx_packets\":%lld}",
+	    "\"rx_bytes\":%lld,\"rx_packets\":%lld,\"tx_bytes\":%lld,\"tx_packets\":%"
+	    "lld}",
 	    name, a->uptime_ns - base->uptime_ns, a->cpu_ns - base->cpu_ns,
 	    a->busy_ticks - base->busy_ticks, a->rd_ios - base->rd_ios,
 	    512 * (a->rd_sectors - base->rd_sectors), a->wr_ios - base->wr_ios,
@@ -119,7 +121,8 @@ do_disk(long long bytes, int write_it)
 	if (fd < 0)
 		return "no disk /dev/vda";
 	size = lseek(fd, 0, SEEK_END);
-	if (bytes % 512 != 0 || posix_memalign(&block, 4096, BLOCK) != 0 || size < BLOCK) {
+	if (bytes % 512 != 0 || posix_memalign(&block, 4096, BLOCK) != 0 ||
+	    size < BLOCK) {
 		close(fd);
 		return "bytes must be a multiple of 512, on a disk of 64 KiB or more";
 	}
@@ -128,7 +131,8 @@ do_disk(long long bytes, int write_it)
 		size_t n = bytes < BLOCK ? (size_t)bytes : BLOCK;
 		if (at + (off_t)n > size)
 			at = 0;
-		ssize_t did = write_it ? pwrite(fd, block, n, at) : pread(fd, block, n, at);
+		ssize_t did = write_it ? pwrite(fd, block, n, at)
+				       : pread(fd, block, n, at);
 		if (did != (ssize_t)n) {
 			free(block);
 			close(fd);
@@ -152,7 +156,8 @@ gateway(void)
 	FILE *f = fopen("/proc/net/route", "r");
 
 	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
-		if (sscanf(line, "eth0 %x %x", &destination, &via) == 2 && destination == 0 && via != 0)
+		if (sscanf(line, "eth0 %x %x", &destination, &via) == 2 &&
+		    destination == 0 && via != 0)
 			break;
 	if (f != NULL)
 		fclose(f);
@@ -173,7 +178,8 @@ do_send(long long bytes)
 		return "no network";
 	while (sent < bytes) {
 		size_t n = bytes - sent < PAYLOAD ? (size_t)(bytes - sent) : PAYLOAD;
-		ssize_t did = sendto(fd, payload, n, 0, (struct sockaddr *)&to, sizeof(to));
+		ssize_t did = sendto(fd, payload, n, 0, (struct sockaddr *)&to,
+		    sizeof(to));
 		if (did < 0 && (errno == ENOBUFS || errno == EAGAIN)) {
 			usleep(1000);
 			continue;
@@ -193,7 +199,8 @@ static const char *
 do_mem(long long mib)
 {
 	size_t size = (size_t)mib << 20;
-	char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+	    -1, 0);
 
 	if (p == MAP_FAILED)
 		return "no memory";
@@ -234,11 +241,14 @@ answer(int fd, const char *command)
 	    strcmp(verb, "reboot") != 0)
 		why = "unknown command";
 	account_take(&after);
-	used = snprintf(line, sizeof(line), "{\"command\":\"%s\",\"amount\":%lld,\"ok\":%s,\"why\":\"%s\",",
-	    verb, n, why == NULL ? "true" : "false", why == NULL ? "" : why);
-	used += account_print(line + used, sizeof(line) - (size_t)used, "delta", &after, &before);
+	used = snprintf(line, sizeof(line),
+	    "{\"command\":\"%s\",\"amount\":%lld,\"ok\":%s,\"why\":\"%s\",", verb, n,
+	    why == NULL ? "true" : "false", why == NULL ? "" : why);
+	used += account_print(line + used, sizeof(line) - (size_t)used, "delta", &after,
+	    &before);
 	used += snprintf(line + used, sizeof(line) - (size_t)used, ",");
-	used += account_print(line + used, sizeof(line) - (size_t)used, "total", &after, &zero);
+	used += account_print(line + used, sizeof(line) - (size_t)used, "total", &after,
+	    &zero);
 	used += snprintf(line + used, sizeof(line) - (size_t)used, "}\n");
 	if (write(fd, line, (size_t)used) != used)
 		perror("answer");
@@ -253,8 +263,8 @@ input_take(int fd)
 {
 	struct input_event ev;
 
-	if (read(fd, &ev, sizeof(ev)) == sizeof(ev) && ev.type == EV_KEY && ev.code == KEY_POWER &&
-	    ev.value == 1)
+	if (read(fd, &ev, sizeof(ev)) == sizeof(ev) && ev.type == EV_KEY &&
+	    ev.code == KEY_POWER && ev.value == 1)
 		power(RB_POWER_OFF);
 }
 
@@ -283,7 +293,8 @@ port_open(void)
 
 	for (int device = 0; device < 8; device++)
 		for (int port = 0; port < 8; port++) {
-			snprintf(path, sizeof(path), "/sys/class/virtio-ports/vport%dp%d/name", device, port);
+			snprintf(path, sizeof(path),
+			    "/sys/class/virtio-ports/vport%dp%d/name", device, port);
 			FILE *f = fopen(path, "r");
 			if (f == NULL)
 				continue;
@@ -315,11 +326,13 @@ main(void)
 		fds[n].events = POLLIN;
 		n += fds[n].fd >= 0;
 	}
-	printf("jeoul-guest ready, port %d, %d inputs, at %lld ms\n", fds[0].fd, n - 1, clock_ns(CLOCK_BOOTTIME) / 1000000);
+	printf("jeoul-guest ready, port %d, %d inputs, at %lld ms\n", fds[0].fd, n - 1,
+	    clock_ns(CLOCK_BOOTTIME) / 1000000);
 	fflush(stdout);
 	for (;;) {
 		/* With nobody at the other end the port says POLLHUP without pause. */
-		if (poll(fds, (nfds_t)n, -1) <= 0 || fds[0].fd < 0 || (fds[0].revents & POLLHUP) != 0)
+		if (poll(fds, (nfds_t)n, -1) <= 0 || fds[0].fd < 0 ||
+		    (fds[0].revents & POLLHUP) != 0)
 			usleep(100000);
 		for (int i = 0; i < n; i++)
 			if ((fds[i].revents & POLLIN) != 0)
