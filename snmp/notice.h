@@ -2,11 +2,10 @@
 /* notice: one transition of an alarm, as it goes out */
 #pragma once
 #include "base/clock.h"
-#include <stddef.h>
 #include <stdint.h>
 
 struct notice {
-	int64_t seq;      /* numbered for the NOC, so that it sees a gap; 0: none yet */
+	int64_t seq;      /* numbered for the NOC, so that it sees a gap */
 	const char *kind; /* raise, change, clear */
 	struct instant at;
 	const char *severity; /* critical, major, minor, warning, indeterminate */
@@ -20,11 +19,3 @@ struct notice {
 
 /* ItuPerceivedSeverity of ITU-ALARM-TC-MIB: cleared 1 ... warning 6. */
 int notice_severity(const struct notice *n);
-
-/* Bytes of text that fit into most, never cutting a character in two. */
-size_t text_cut(const char *text, size_t most);
-/*
- * What another program told, made fit to be kept and sent: at most room - 1 bytes,
- * control characters become blanks, broken UTF-8 becomes '?'; answers out.
- */
-const char *text_clean(char *out, size_t room, const char *text);
