@@ -36,7 +36,7 @@ static const struct check_case cases[] = {
 	{ "listVirtualMachines", "name=a%09b", "non-printable" },
 	{ "listVirtualMachines", "name=a%0Ab", NULL },
 	{ "listVirtualMachines", "page=1x", "invalid value 1x for parameter page" },
-	{ "listVirtualMachines", "page=99999999999", "parameter page" },
+	{ "listVirtualMachines", "page=9999999999", "parameter page" },
 	{ "listVirtualMachines", "page=%201", "parameter page" },
 	{ "listVirtualMachines", "listall=maybe", NULL },
 	{ "listUsageRecords", "startdate=2020-01-01&enddate=2020-02-30",
