@@ -158,4 +158,4 @@ clean:
 
 .PHONY: print-flags
 print-flags:
-	@echo '$(CPPFLAGS) $(filter-out -Wrestrict -Wlogical-op -Wduplicated-% -Wimplicit-fallthrough=5 -Wcast-align=strict -fcf-protection,$(CFLAGS))' | tr -d "'"
+	@echo '$(filter-out -DJEOUL_VERSION=%,$(CPPFLAGS)) -DJEOUL_VERSION=\"$(VERSION)\" $(filter-out -Wrestrict -Wlogical-op -Wduplicated-% -Wimplicit-fallthrough=5 -Wcast-align=strict -fcf-protection,$(CFLAGS))'
