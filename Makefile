@@ -92,7 +92,7 @@ $(BUILD)/unit/$(1): $(BUILD)/obj/tests/unit/$(1).o $(BUILD)/$(firstword $(subst 
 endef
 $(foreach t,$(patsubst tests/unit/%.c,%,$(UNIT_SOURCES)),$(eval $(call unit_rules,$(t))))
 
-.PHONY: build run stop clean-state check unit vectors bench lint format format-check clean install
+.PHONY: build run stop clean-state check unit vectors lint format format-check clean install
 build: $(PROGRAMS)
 
 $(BUILD)/obj/%.o: %.c | $(GEN_HEADERS)
@@ -134,9 +134,6 @@ clean-state:
 	@setup/stop --clean
 check:
 	@setup/check
-
-bench: build
-	@setup/bench
 
 C_FILES = $(shell git ls-files '*.c' '*.h' '*.def')
 format:

@@ -129,7 +129,7 @@ make_new(const struct conf *conf, const char *data, struct err *e)
 	    "echo 'create database jeoul' | %s/postgres --single -D %s postgres", bin,
 	    fresh);
 	const char *const remove_argv[] = { "rm", "-rf", fresh, NULL };
-	const char *const init_argv[] = { "initdb", "-D", fresh, "-U", "jeoul_owner",
+	const char *const init_argv[] = { initdb, "-D", fresh, "-U", "jeoul_owner",
 		"-A", "peer", "-E", "UTF8", "--locale=C.UTF-8", "--data-checksums",
 		"--no-instructions", NULL };
 	const char *const create_argv[] = { "sh", "-c", create, NULL };
@@ -275,7 +275,7 @@ cluster_spawn(const struct conf *conf, int output_fd, struct spawn *out)
 	static char program[STATE_PATH_MAX];
 	static char data[STATE_PATH_MAX];
 	static char sockets[STATE_PATH_MAX];
-	static const char *const argv[] = { "postgres", "-D", data, "-k", sockets, "-c",
+	static const char *const argv[] = { program, "-D", data, "-k", sockets, "-c",
 		"listen_addresses=", "-c", "unix_socket_permissions=0777", "-c",
 		"shared_buffers=32MB", "-c", "max_connections=60", "-c", "jit=off", "-c",
 		"logging_collector=off", "-c", "log_destination=stderr", "-c",
