@@ -95,14 +95,17 @@ class Stack:
         uri = f"qemu+unix:///system?socket={self.state}/libvirt/run/libvirt-sock"
         return run("virsh", "-q", "-c", uri, *words, check=check).stdout
 
-    def guest(self, uuid, command, seconds=150):
-        """A command for the guest's agent; answers its own account of what it did."""
+    def guest(self, uuid, command, seconds=150, patience=None):
+        """A command for the guest's agent; answers its own account of what it did.
+
+        patience: ask again after so many seconds, since what is sent before the agent has opened
+        its port is lost; only for commands that may be given twice."""
         path = str(self.state / "console" / f"{uuid[:8]}.ctl")
         end = time.monotonic() + seconds
         while True:
             try:
                 link = socket.socket(socket.AF_UNIX)
-                link.settimeout(max(1, end - time.monotonic()))
+                link.settimeout(patience or max(1, end - time.monotonic()))
                 link.connect(path)
                 link.sendall(command.encode() + b"\n")
                 answer = b""
@@ -136,7 +139,7 @@ class Stack:
                        "--template", "demo-guest")
         vms = {vm["name"]: vm["id"] for vm in self.jeoul("vm", "list")}
         for name, uuid in vms.items():
-            wait_for(f"the network of {name}", lambda u=uuid: self.guest(u, "send 1")["ok"], 60)
+            wait_for(f"the network of {name}", lambda u=uuid: self.guest(u, "send 1", 60, 3)["ok"], 60)
         return vms
 
 
