@@ -192,17 +192,17 @@ before_call(const struct route *route, struct reply *out)
 {
 	if (route->op == NULL && route->allow != NULL) {
 		reply_header(out, "Allow", route->allow);
-		problem_write(out, 405, "input", "see the header Allow");
+		problem_write(out, 405, err_kind_name(ERR_INPUT), "see the header Allow");
 		return false;
 	}
 	if (route->op == NULL) {
-		problem_write(out, 404, "not_found",
+		problem_write(out, 404, err_kind_name(ERR_NOT_FOUND),
 		    "there is no such path: see /v1/openapi.json");
 		return false;
 	}
 	if (route->broken.kind == ERR_NONE)
 		return true;
-	problem_write(out, 400, "input", route->broken.text);
+	problem_write(out, 400, err_kind_name(ERR_INPUT), route->broken.text);
 	return false;
 }
 

@@ -326,13 +326,15 @@ exchange_finish(struct exchange *x)
 	return MHD_YES;
 }
 
+/* What is a little too much is read to its end and then refused, because a client that is
+ * cut off while it sends may never see why; for more nobody waits. */
 static bool
-announces_too_much(struct exchange *x)
+announces_far_too_much(struct exchange *x)
 {
 	const char *length = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND,
 	    "Content-Length");
 
-	return length != NULL && strtoull(length, NULL, 10) > SERVER_BODY_MAX;
+	return length != NULL && strtoull(length, NULL, 10) > 16 * SERVER_BODY_MAX;
 }
 
 /* NOLINTBEGIN(readability-function-size): so many parameters are the library's */
@@ -348,7 +350,7 @@ access_handle(void *unused_context unused,
 		return MHD_NO;
 	if (!x->begun) {
 		request_begin(x, method);
-		if (!announces_too_much(x))
+		if (!announces_far_too_much(x))
 			return MHD_YES;
 		x->too_large = true;
 		return exchange_finish(x);
