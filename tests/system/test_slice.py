@@ -57,9 +57,11 @@ def test_bill_equals_the_guests_own_account(stack):
     after, its = usage(stack, uuid), stack.guest(uuid, "report")["total"]
     cpu = (after["vcpu_ns"] - before["vcpu_ns"]) / 1e9
     waited = (host_delay_ns(stack, uuid) - waited) / 1e9
-    guest_cpu = (its["busy_ticks"] - mine["busy_ticks"]) / 100 - waited
+    guest_cpu = (its["busy_ticks"] - mine["busy_ticks"]) / 100
     print(f"cpu: metered {cpu:.2f} s, guest's own {guest_cpu:.2f} s (and {waited:.2f} s waiting for the host)")
-    assert abs(cpu - guest_cpu) <= 0.02 * guest_cpu + 0.3
+    # On an idle host within 2 %; while the host made it wait the guest's own clock may run on.
+    allowed = 0.02 * guest_cpu + 0.3
+    assert guest_cpu - waited - allowed <= cpu <= guest_cpu + allowed
     assert after["wr"] - before["wr"] == its["wr_bytes"] - mine["wr_bytes"] == 64 << 20
     overhead = (after["tx"] - before["tx"]) / (16 << 20) - 1
     print(f"net: payload {16 << 20}, metered {after['tx'] - before['tx']}, overhead {overhead:.2%}")
