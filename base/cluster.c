@@ -129,8 +129,8 @@ make_new(const struct conf *conf, const char *data, struct err *e)
 	    "echo 'create database jeoul' | %s/postgres --single -D %s postgres", bin,
 	    fresh);
 	const char *const remove_argv[] = { "rm", "-rf", fresh, NULL };
-	const char *const init_argv[] = { initdb, "-D", fresh, "-U", "jeoul_owner",
-		"-A", "peer", "-E", "UTF8", "--locale=C.UTF-8", "--data-checksums",
+	const char *const init_argv[] = { initdb, "-D", fresh, "-U", "jeoul_owner", "-A",
+		"peer", "-E", "UTF8", "--locale=C.UTF-8", "--data-checksums",
 		"--no-instructions", NULL };
 	const char *const create_argv[] = { "sh", "-c", create, NULL };
 
