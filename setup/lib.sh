@@ -28,6 +28,10 @@ quietly() {
 	fi
 	printf ' failed\n' >&2
 	tail -n 30 "$log" >&2
+	if grep -q '^error: ' "$log"; then # it has said it already
+		rm -f "$log"
+		exit 1
+	fi
 	rm -f "$log"
 	fail "$what failed" "its last words stand above" "mend that, then run the same command again: it takes up where it was"
 }
