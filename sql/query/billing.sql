@@ -113,14 +113,31 @@ order by l.resource_id, l.kind, l.valid_from;
 
 -- name: bill_windows
 -- Consumption per VM, by window ($4) or as one sum, which saves rows where no price
--- depends on the time.
-select v.uuid, v.name,
-    (extract(epoch from case when $4::boolean then w.window_from else $2::timestamptz end) * 1000000)::bigint,
-    bool_or(w.simulated), sum(w.vcpu_ns), sum(w.disk_read_bytes), sum(w.disk_write_bytes),
-    sum(w.disk_read_requests), sum(w.disk_write_requests), sum(w.net_rx_bytes), sum(w.net_tx_bytes)
-from usage_window w join vm v on v.account_id = w.account_id and v.id = w.vm_id
-where w.account_id = $1 and w.window_from >= $2::timestamptz and w.window_from < $3::timestamptz
-group by 1, 2, 3 order by 1, 3;
+-- depends on the time.  The account's own lifetimes name the VM: it may be another's now.
+-- What nothing names is charged too, under its number.
+with used as (
+    select vm_id, case when $4::boolean then window_from else $2::timestamptz end as at,
+        bool_or(simulated) as simulated, sum(vcpu_ns) as vcpu_ns, sum(disk_read_bytes) as disk_read,
+        sum(disk_write_bytes) as disk_write, sum(disk_read_requests) as disk_reads,
+        sum(disk_write_requests) as disk_writes, sum(net_rx_bytes) as net_rx, sum(net_tx_bytes) as net_tx
+    from usage_window
+    where account_id = $1 and window_from >= $2::timestamptz and window_from < $3::timestamptz
+    group by 1, 2
+), named as (
+    select distinct on (resource_id) resource_id, resource_uuid, resource_name
+    from lifetime
+    where account_id = $1 and kind in ('running', 'allocated') and valid_from < $3::timestamptz
+      and (valid_to is null or valid_to > $2::timestamptz)
+    order by resource_id, valid_from desc
+)
+select coalesce(n.resource_uuid, v.uuid, lpad(to_hex(u.vm_id), 32, '0')::uuid) as uuid,
+    coalesce(n.resource_name, v.name, 'VM number ' || u.vm_id) as name,
+    (extract(epoch from u.at) * 1000000)::bigint, u.simulated, u.vcpu_ns, u.disk_read,
+    u.disk_write, u.disk_reads, u.disk_writes, u.net_rx, u.net_tx
+from used u
+left join named n on n.resource_id = u.vm_id
+left join vm v on v.account_id = $1 and v.id = u.vm_id
+order by 1, 3;
 
 -- name: accrual_put
 -- An absolute state: written again it changes nothing, a later one replaces it.

@@ -416,3 +416,25 @@ def test_a_wrong_tariff_stops_only_its_own_account(db, state, site):
     assert f"account {lost}:" in told and 'unknown key "modell"' in told
     assert rows(db, "select 1 from accrual_run where account_id = %s", lost) == []
     compare(db, site)
+
+
+def test_a_vm_given_away_leaves_its_earlier_consumption_with_its_first_owner(db, state, site):
+    """assignVirtualMachine moves the vm row and begins new lifetimes; what was used before stays."""
+    giver, taker = sorted(a for a, (zone, _) in site.accounts.items() if zone != "UTC")
+    vm = rows(db, "select id, uuid from vm where account_id = %s and name = 'web1'", giver)[0]
+    rows(db, "with closed as (update lifetime set valid_to = now(), close_reason = 'assigned' where account_id = %s "
+         "and valid_to is null and (resource_id = %s or vm_id = %s) returning *) insert into lifetime (account_id, "
+         "resource_id, kind, valid_from, resource_uuid, resource_name, vm_id, vcpus, memory_bytes, size_bytes, "
+         "open_reason) select %s, resource_id, kind, valid_to, resource_uuid, resource_name, vm_id, vcpus, "
+         "memory_bytes, size_bytes, 'assigned' from closed", giver, vm["id"], vm["id"], taker)
+    rows(db, "update vm set account_id = %s where account_id = %s and id = %s", taker, giver, vm["id"])
+    lease_runs_out(db)
+    before = generations(db)
+    with Rater(state):
+        until(newer(db, site, before))
+        stable = generations(db)
+        until(newer(db, site, stable))
+    compare(db, site)
+    assert one(db, "select count(*) from accrual a join accrual_run r using (account_id, period_from, generation) "
+               "where a.account_id = %s and a.resource_uuid = %s and a.sku = 'cpu.time' and a.quantity <> '0'",
+               giver, vm["uuid"]) > 0
