@@ -155,3 +155,15 @@ def stack():
         yield s
     finally:
         s.remove()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failed test shows what its programs logged last: their state folder is gone afterwards."""
+    report = (yield).get_result()
+    if not report.failed:
+        return
+    for stack in item.funcargs.values():
+        if isinstance(stack, Stack):
+            for log in sorted(stack.state.glob("log/*")) + sorted(stack.state.glob("libvirt/log/*.log")):
+                report.sections.append((str(log), "\n".join(log.read_text(errors="replace").splitlines()[-60:])))
