@@ -19,7 +19,8 @@
 #include <string.h>
 #include <time.h>
 
-enum { TEXT_MOST = 480, OIDS_MOST = 64 };
+/* Sizes of JeoulText and SnmpAdminString in the MIB. */
+enum { TEXT_MOST = 480, NAME_MOST = 255, OIDS_MOST = 64 };
 
 static oid root_oid[OIDS_MOST];
 static size_t root_length;
@@ -76,11 +77,11 @@ add_value(netsnmp_pdu *pdu, oid column, u_char type, const void *value, size_t l
 }
 
 static void
-add_text(netsnmp_pdu *pdu, oid column, const char *text)
+add_text(netsnmp_pdu *pdu, oid column, const char *text, size_t most)
 {
-	size_t n = strnlen(text, TEXT_MOST);
+	size_t n = strnlen(text, most);
 
-	while (n == TEXT_MOST && n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80)
+	while (n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80)
 		n--;
 	add_value(pdu, column, ASN_OCTET_STR, text, n);
 }
@@ -130,13 +131,13 @@ fill(netsnmp_pdu *pdu, const struct notice *n)
 	(void)snmp_pdu_add_variable(pdu, trap_oid, ARRAY_LEN(trap_oid), ASN_OBJECT_ID,
 	    which, (root_length + 2) * sizeof(oid));
 	add_value(pdu, 1, ASN_COUNTER64, &seq, sizeof(seq));
-	add_text(pdu, 2, n->alarm_uuid);
+	add_text(pdu, 2, n->alarm_uuid, NAME_MOST);
 	add_value(pdu, 3, ASN_INTEGER, &severity, sizeof(severity));
-	add_text(pdu, 4, n->object_kind);
-	add_text(pdu, 5, n->object_uuid);
-	add_text(pdu, 6, n->object_name);
-	add_text(pdu, 7, n->rule);
-	add_text(pdu, 8, n->text);
+	add_text(pdu, 4, n->object_kind, NAME_MOST);
+	add_text(pdu, 5, n->object_uuid, NAME_MOST);
+	add_text(pdu, 6, n->object_name, NAME_MOST);
+	add_text(pdu, 7, n->rule, NAME_MOST);
+	add_text(pdu, 8, n->text, TEXT_MOST);
 	add_date(pdu, 9, n->at);
 }
 
