@@ -92,7 +92,19 @@ $(BUILD)/unit/$(1): $(BUILD)/obj/tests/unit/$(1).o $(BUILD)/$(firstword $(subst 
 endef
 $(foreach t,$(patsubst tests/unit/%.c,%,$(UNIT_SOURCES)),$(eval $(call unit_rules,$(t))))
 
+# tests/bench/<folder>_<x>.c measure that folder's library, floor_<x>.c measure what lies below.
+BENCH_SOURCES := $(filter-out tests/bench/bench.c,$(wildcard tests/bench/*.c))
+BENCH_PROGRAMS := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SOURCES))
+LIBS_floor := -lvirt -lrrd -lpq -lmicrohttpd -lnetsnmp -lpthread
+define bench_rules
+$(BUILD)/bench/$(1): $(BUILD)/obj/tests/bench/$(1).o $(BUILD)/obj/tests/bench/bench.o $(if $(filter floor_%,$(1)),,$(BUILD)/$(firstword $(subst _, ,$(1))).a $(BUILD)/base.a)
+	@mkdir -p $$(@D)
+	$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$^ $$(LIBS_$(firstword $(subst _, ,$(1))))
+endef
+$(foreach t,$(patsubst tests/bench/%.c,%,$(BENCH_SOURCES)),$(eval $(call bench_rules,$(t))))
+
 .PHONY: build run stop clean-state check unit vectors lint format format-check clean install
+.PHONY: bench bench-meter bench-rating bench-web bench-snmp bench-programs
 build: $(PROGRAMS)
 
 $(BUILD)/obj/%.o: %.c | $(GEN_HEADERS)
@@ -134,6 +146,13 @@ clean-state:
 	@setup/stop --clean
 check:
 	@setup/check
+
+# Lines of "name value unit", each figure beside its floor or peer of the same run.
+bench-programs: $(BENCH_PROGRAMS)
+bench:
+	@setup/bench meter rating web snmp
+bench-meter bench-rating bench-web bench-snmp: bench-%:
+	@setup/bench $*
 
 C_FILES = $(shell git ls-files '*.c' '*.h' '*.def')
 format:

@@ -1,0 +1,53 @@
+"""The complete Jeoul that is measured: the same that the system tests use."""
+import os
+import signal
+import sys
+
+import measure
+
+sys.path.insert(0, str(measure.TOP / "tests/system"))
+from conftest import BIN, Stack, run, wait_for  # noqa: E402,F401  pylint: disable=C0413
+
+
+ROLES = ("provision", "meter", "billing", "snmp", "web")
+
+
+def children(stack):
+    """Jeoul's own processes by name: jeould, its guardian and the roles."""
+    status = stack.status()
+    found = {"jeould": status["pid"]}
+    found |= {c["name"]: c["pid"] for c in status["children"] if c["name"] in ROLES and c["pid"]}
+    for pid in measure.tree(status["pid"])[1:]:
+        if open(f"/proc/{pid}/comm").read().strip() == "jeould":
+            found["guardian"] = pid
+    return found
+
+
+def libvirtd(stack):
+    return stack.child("libvirtd")["pid"]
+
+
+def uri(stack):
+    return f"qemu+unix:///system?socket={stack.state}/libvirt/run/libvirt-sock-ro"
+
+
+def engine(stack):
+    """KVM or TCG: under which the guests really run."""
+    name = stack.virsh("list", "--name").split()[0]
+    return "KVM" if "domain type='kvm'" in stack.virsh("dumpxml", name) else "TCG"
+
+
+class quiet:
+    """with quiet(stack, "meter", "provision"): these roles hold still (SIGSTOP)."""
+
+    def __init__(self, stack, *names):
+        known = children(stack)
+        self.pids = [known[n] for n in names]
+
+    def __enter__(self):
+        for p in self.pids:
+            os.kill(p, signal.SIGSTOP)
+
+    def __exit__(self, *unused):
+        for p in self.pids:
+            os.kill(p, signal.SIGCONT)

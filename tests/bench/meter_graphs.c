@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* meter_graphs FOLDER OBJECTS VALUES: the collector's graphs, as many values a flush */
+#include "base/log.h"
+#include "meter/rrd.h"
+#include "tests/bench/bench.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { STEP_S = 10, BEGIN_S = 1700000000 };
+
+struct work {
+	struct rrd_store *store;
+	unsigned long objects, values;
+	int64_t at_s;
+};
+
+/* As many steps as the collector gathers between two flushes, of all guests. */
+static uint64_t
+graphs_round(void *context)
+{
+	struct work *w = context;
+	char uuid[40];
+
+	for (unsigned long v = 0; v < w->values; v++, w->at_s += STEP_S)
+		for (unsigned long i = 0; i < w->objects; i++) {
+			uint64_t n = (uint64_t)w->at_s * (i + 1);
+			const uint64_t values[] = { 1, n, n, n, n };
+			(void)snprintf(uuid, sizeof(uuid),
+			    "%08lx-0000-4000-8000-000000000000", i << 16);
+			rrd_add(w->store, RRD_VM, uuid,
+			    (struct instant){ w->at_s * NS_PER_S }, values, 5);
+		}
+	rrd_flush(w->store);
+	return w->objects * w->values;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct work w = { .at_s = BEGIN_S };
+
+	if (argc != 4) {
+		(void)fprintf(stderr, "usage: meter_graphs FOLDER OBJECTS VALUES\n");
+		return 2;
+	}
+	w.store = rrd_store_new(argv[1], STEP_S * NS_PER_S, 6 * STEP_S * NS_PER_S);
+	w.objects = strtoul(argv[2], NULL, 10);
+	w.values = strtoul(argv[3], NULL, 10);
+	return bench_serve(graphs_round, &w, 0);
+}
