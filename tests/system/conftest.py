@@ -78,9 +78,13 @@ class Stack:
         status = self.status()
         return status if status and status["ready"] else None
 
-    def sql(self, query, *values):
-        with psycopg2.connect(host=str(self.state / "pg"), dbname="jeoul", user="jeoul_owner",
-                              options="-c search_path=jeoul,public -c TimeZone=UTC") as link:
+    def dsn(self, role="owner"):
+        """How one of the programs, or the owner, connects: root may be each of them."""
+        return (f"host={self.state}/pg dbname=jeoul user=jeoul_{role} "
+                "options='-c search_path=jeoul,public -c TimeZone=UTC'")
+
+    def sql(self, query, *values, role="owner"):
+        with psycopg2.connect(self.dsn(role)) as link:
             with link.cursor() as cursor:
                 cursor.execute(query, values)
                 rows = cursor.fetchall() if cursor.description else None
