@@ -28,6 +28,15 @@ inventory_vm(struct inventory *in, const char *uuid)
 	return NULL;
 }
 
+struct series *
+inventory_nic(struct meter_vm *v, const char *mac)
+{
+	for (size_t i = 0; i < v->nic_count; i++)
+		if (strcmp(v->macs[i], mac) == 0)
+			return v->nics[i];
+	return NULL;
+}
+
 struct meter_host *
 inventory_host(struct inventory *in, int64_t id)
 {
@@ -97,9 +106,10 @@ series_add(struct inventory *in, struct meter_vm *v, struct db *db, const struct
 	}
 	if (s->kind == SERIES_VM)
 		v->vm = s;
-	else if (s->kind == SERIES_NIC)
+	else if (s->kind == SERIES_NIC) {
+		domain_mac_copy(v->macs[v->nic_count], rows_text(r, i, 6));
 		v->nics[v->nic_count++] = s;
-	else {
+	} else {
 		(void)snprintf(v->targets[v->volume_count], READ_NAME_MAX, "%.31s",
 		    rows_text(r, i, 6));
 		v->volumes[v->volume_count++] = s;
@@ -125,6 +135,8 @@ row_read(struct inventory *in, struct db *db, const struct rows *r, size_t i,
 	}
 	v->host_id = rows_i64(r, i, 5);
 	v->listed = true;
+	v->begun = strcmp(rows_text(r, i, 9), "Running") == 0 ||
+	    strcmp(rows_text(r, i, 9), "Paused") == 0;
 	s = series_of(v, rows_i64(r, i, 2));
 	if (s == NULL) {
 		if (v->nic_count == INVENTORY_DEVICES_MOST ||

@@ -26,9 +26,11 @@ struct meter_vm {
 	char uuid[READ_UUID_MAX];
 	int64_t host_id;
 	bool listed;
+	bool begun; /* its running lifetime is written: fresh or adopted is known */
 	uint64_t memory_kib;
 	struct series *vm;
-	struct series *nics[INVENTORY_DEVICES_MOST]; /* in the domain's order */
+	struct series *nics[INVENTORY_DEVICES_MOST];
+	char macs[INVENTORY_DEVICES_MOST][DOMAIN_MAC_MAX];
 	size_t nic_count;
 	struct series *volumes[INVENTORY_DEVICES_MOST];
 	char targets[INVENTORY_DEVICES_MOST][READ_NAME_MAX];
@@ -49,6 +51,8 @@ struct inventory {
 /* Reads the tables; a resource that is new goes on where its last row ends. */
 must_check bool inventory_refresh(struct inventory *in, struct db *db, struct err *e);
 struct meter_vm *inventory_vm(struct inventory *in, const char *uuid);
+/* The card's series by its address, or NULL. */
+struct series *inventory_nic(struct meter_vm *v, const char *mac);
 struct meter_host *inventory_host(struct inventory *in, int64_t id);
 /* Calls visit for each series there is. */
 void inventory_each(struct inventory *in, void (*visit)(void *context, struct series *s),

@@ -209,9 +209,17 @@ gap_note(struct meter *m, const struct series *s, const struct series_reading *r
 		    e.text);
 }
 
+/*
+ * Between the start of a guest and the commit of its lifetime nobody knows whether its
+ * counters began under our eyes.  A first reading taken then would be a baseline and
+ * lose them; one that waits is counted whole by the next.
+ */
 static void
-take(struct meter *m, struct series *s, const struct series_reading *r)
+take(struct meter *m, const struct meter_vm *v, struct series *s,
+    const struct series_reading *r)
 {
+	if (!s->sampled && !v->begun)
+		return;
 	if (series_full(s, r->at))
 		row_keep(m, s);
 	series_take(s, r);
@@ -236,12 +244,15 @@ take_fast(struct meter *m, struct meter_vm *v, const struct read_vm *vm,
 	v->memory_kib = vm->memory_kib;
 	reading_set(&r, FIELD_CPU, vm->cpu_ns);
 	gap_note(m, v->vm, &r);
-	take(m, v->vm, &r);
-	for (size_t i = 0; i < vm->nic_count && i < v->nic_count; i++) {
+	take(m, v, v->vm, &r);
+	for (size_t i = 0; i < vm->nic_count; i++) {
 		struct series_reading n = { .at = vm->at, .epoch = epoch };
+		struct series *card = inventory_nic(v, vm->nics[i].mac);
+		if (card == NULL)
+			continue; /* plugged in just now: the tables follow */
 		reading_set(&n, FIELD_NET_RX, vm->nics[i].rx_bytes);
 		reading_set(&n, FIELD_NET_TX, vm->nics[i].tx_bytes);
-		take(m, v->nics[i], &n);
+		take(m, v, card, &n);
 	}
 }
 
@@ -259,7 +270,7 @@ take_guarded(struct meter *m, struct meter_vm *v, const struct read_vm *vm,
 			reading_set(&r, FIELD_DISK_WRITE, d->write_bytes);
 			reading_set(&r, FIELD_DISK_READ_REQ, d->read_requests);
 			reading_set(&r, FIELD_DISK_WRITE_REQ, d->write_requests);
-			take(m, v->volumes[k], &r);
+			take(m, v, v->volumes[k], &r);
 		}
 }
 
@@ -349,8 +360,8 @@ meter_take(struct meter *m, struct meter_result *result)
 		struct meter_vm *v = inventory_vm(&m->in, vm->uuid);
 		char epoch[SERIES_EPOCH_MAX];
 		/* Not known yet: the provisioning core adopts it within seconds, counters
-		 * wait. */
-		if (v == NULL || v->vm == NULL)
+		 * wait.  While it migrates both hosts show it: its own counts. */
+		if (v == NULL || v->vm == NULL || v->host_id != h->id)
 			continue;
 		(void)snprintf(epoch, sizeof(epoch), "%s/%lld", h->uuid,
 		    (long long)vm->domain_id);

@@ -14,9 +14,21 @@
 
 enum { KEEPALIVE_S = 5, KEEPALIVE_COUNT = 3, EVENT_STACK = 256 * 1024 };
 
+enum { KNOWN_BUCKETS = 256 };
+
+/* What XML told about a guest; kept as long as the connection. */
+struct known {
+	struct known *next;
+	char uuid[READ_UUID_MAX];
+	int64_t domain_id;
+	bool seen;
+	struct domain_nics nics;
+};
+
 struct reader {
 	virConnectPtr link;
 	char *uri;
+	struct known *known[KNOWN_BUCKETS];
 };
 
 static bool
@@ -100,11 +112,61 @@ reader_open(struct reader **out, const char *uri, struct err *e)
 	return true;
 }
 
+static struct known **
+known_bucket(struct reader *r, const char *uuid)
+{
+	uint32_t hash = 0;
+
+	for (const char *p = uuid; *p != '\0'; p++)
+		hash = hash * 31 + (unsigned char)*p;
+	return &r->known[hash % KNOWN_BUCKETS];
+}
+
+/* What was known of an earlier run is forgotten: names on the host's side come again. */
+static struct known *
+known_of(struct reader *r, const char *uuid, int64_t domain_id)
+{
+	struct known **bucket = known_bucket(r, uuid);
+	struct known *k = *bucket;
+
+	while (k != NULL && strcmp(k->uuid, uuid) != 0)
+		k = k->next;
+	if (k == NULL) {
+		k = mem_alloc(sizeof(*k));
+		(void)snprintf(k->uuid, sizeof(k->uuid), "%s", uuid);
+		k->next = *bucket;
+		*bucket = k;
+	}
+	if (k->domain_id != domain_id)
+		k->nics.count = 0;
+	k->domain_id = domain_id;
+	k->seen = true;
+	return k;
+}
+
+/* Forgets guests that this round did not see. */
+static void
+known_drop(struct reader *r, bool all)
+{
+	for (size_t b = 0; b < KNOWN_BUCKETS; b++)
+		for (struct known **at = &r->known[b]; *at != NULL;) {
+			struct known *k = *at;
+			if (k->seen && !all) {
+				k->seen = false;
+				at = &k->next;
+				continue;
+			}
+			*at = k->next;
+			free(k);
+		}
+}
+
 void
 reader_close(struct reader *r)
 {
 	if (r == NULL)
 		return;
+	known_drop(r, true);
 	(void)virConnectClose(r->link);
 	free(r->uri);
 	free(r);
@@ -144,21 +206,57 @@ field(virTypedParameterPtr params, int n, const char *name, uint64_t *out)
 	}
 }
 
+static const char *
+text_field(virDomainStatsRecordPtr s, const char *name)
+{
+	const char *text = NULL;
+
+	return virTypedParamsGetString(s->params, s->nparams, name, &text) == 1 ? text
+										: NULL;
+}
+
+/* The cards as the guest's XML has them; asked again when a name is not known yet. */
+static const struct domain_nic *
+card_of(struct known *k, virDomainPtr d, const char *target)
+{
+	const struct domain_nic *n = domain_nic_find(&k->nics, target);
+	struct err e = ERR_INIT;
+	char *xml;
+
+	if (n != NULL)
+		return n;
+	xml = virDomainGetXMLDesc(d, 0);
+	if (xml == NULL || !domain_nics_read(&k->nics, xml, &e))
+		log_debug("vm %s: its network cards are not known: %s", k->uuid,
+		    xml != NULL ? e.text : "no XML");
+	free(xml);
+	return domain_nic_find(&k->nics, target);
+}
+
+/* A card without counters (user mode has none) is left out and hides no other. */
 static void
-nics_take(struct read_vm *vm, virDomainStatsRecordPtr s)
+nics_take(struct known *k, struct read_vm *vm, virDomainStatsRecordPtr s)
 {
 	uint64_t count = 0;
 	char name[64];
 
 	(void)field(s->params, s->nparams, "net.count", &count);
-	for (size_t i = 0; i < count && i < READ_DEVICES_MOST; i++) {
+	for (size_t i = 0; i < count && vm->nic_count < READ_DEVICES_MOST; i++) {
+		struct read_nic *n = &vm->nics[vm->nic_count];
+		const struct domain_nic *card;
+		const char *target;
+		(void)snprintf(name, sizeof(name), "net.%zu.name", i);
+		target = text_field(s, name);
 		(void)snprintf(name, sizeof(name), "net.%zu.rx.bytes", i);
-		if (!field(s->params, s->nparams, name, &vm->nics[i].rx_bytes))
-			break; /* a card without counters (user mode) ends what can be
-				  told apart */
+		if (target == NULL || !field(s->params, s->nparams, name, &n->rx_bytes))
+			continue;
 		(void)snprintf(name, sizeof(name), "net.%zu.tx.bytes", i);
-		(void)field(s->params, s->nparams, name, &vm->nics[i].tx_bytes);
-		vm->nic_count = i + 1;
+		card = card_of(k, s->dom, target);
+		if (card == NULL || !field(s->params, s->nparams, name, &n->tx_bytes))
+			continue;
+		(void)snprintf(n->mac, sizeof(n->mac), "%s", card->mac);
+		(void)snprintf(n->port, sizeof(n->port), "%s", card->port);
+		vm->nic_count++;
 	}
 }
 
@@ -177,7 +275,7 @@ vcpus_take(struct read_vm *vm, virDomainPtr d, int most)
 
 /* False: it stopped while we looked, or says nothing: left out, which is never zero. */
 static bool
-fast_one(struct read_vm *vm, virDomainStatsRecordPtr s)
+fast_one(struct reader *r, struct read_vm *vm, virDomainStatsRecordPtr s)
 {
 	virDomainInfo info;
 	unsigned id = virDomainGetID(s->dom);
@@ -192,7 +290,7 @@ fast_one(struct read_vm *vm, virDomainStatsRecordPtr s)
 	if (info.nrVirtCpu > 0)
 		(void)vcpus_take(vm, s->dom,
 		    info.nrVirtCpu); /* the test driver has none */
-	nics_take(vm, s);
+	nics_take(known_of(r, vm->uuid, vm->domain_id), vm, s);
 	vm->at = clock_now();
 	vm->fast = true;
 	return true;
@@ -211,9 +309,10 @@ reader_fast(struct reader *r, struct read_round *out, struct err *e)
 	out->list = mem_array((size_t)n, sizeof(*out->list));
 	out->count = 0;
 	for (int i = 0; i < n; i++)
-		if (fast_one(&out->list[out->count], list[i]))
+		if (fast_one(r, &out->list[out->count], list[i]))
 			out->count++;
 	virDomainStatsRecordListFree(list);
+	known_drop(r, false);
 	return true;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 #include "base/clock.h"
 #include "base/err.h"
+#include "meter/domain.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,6 +16,8 @@ enum {
 };
 
 struct read_nic {
+	char mac[DOMAIN_MAC_MAX];
+	char port[37];               /* libvirt's uuid of this plugging in, or "" */
 	uint64_t rx_bytes, tx_bytes; /* from the guest's point of view */
 };
 

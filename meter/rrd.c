@@ -19,7 +19,8 @@ struct object {
 	char uuid[40];
 	char *values[VALUES_MOST];
 	int count;
-	int64_t last_s;
+	int64_t first_s, last_s; /* of what is gathered */
+	bool met;                /* the file's own last time is known */
 };
 
 struct rrd_store {
@@ -130,13 +131,33 @@ create(struct rrd_store *r, const struct object *o, char *path)
 	n += archives(text + n, step);
 	for (int i = 0; i < n; i++)
 		argv[i] = text[i];
-	if (rrd_create_r(path, (unsigned long)step, (time_t)(o->last_s - step), n,
-		argv) != 0) {
+	if (rrd_create_r(path, (unsigned long)step, (time_t)(o->first_s - 1), n, argv) !=
+	    0) {
 		complain(r, path);
 		return false;
 	}
 	(void)chmod(path, 0644);
 	return true;
+}
+
+/* After a restart the file may hold these seconds: one refused value refuses its call. */
+static void
+first_meeting(struct object *o, const char *path)
+{
+	time_t last = o->met ? -1 : rrd_last_r(path);
+	int kept = 0;
+
+	o->met = true;
+	rrd_clear_error(); /* not there yet is fine */
+	if (last < 0)
+		return;
+	for (int i = 0; i < o->count; i++) {
+		if (strtoll(o->values[i], NULL, 10) <= (long long)last)
+			free(o->values[i]);
+		else
+			o->values[kept++] = o->values[i];
+	}
+	o->count = kept;
 }
 
 static void
@@ -148,6 +169,9 @@ object_flush(struct rrd_store *r, struct object *o)
 	if (o->count == 0)
 		return;
 	path_of(r, o, path);
+	first_meeting(o, path);
+	if (o->count == 0)
+		return;
 	if (stat(path, &st) == 0 || create(r, o, path))
 		if (rrd_update_r(path, NULL, o->count,
 			(const char **)(uintptr_t)o->values) != 0)
@@ -190,6 +214,8 @@ rrd_add(struct rrd_store *r, enum rrd_kind kind, const char *uuid, struct instan
 		return; /* the clock went back, or twice within a second */
 	if (o->count == VALUES_MOST)
 		object_flush(r, o);
+	if (o->count == 0)
+		o->first_s = seconds;
 	o->last_s = seconds;
 	buf_printf(&b, "%lld", (long long)seconds);
 	for (int i = 0; i < count; i++)

@@ -56,6 +56,10 @@ vcpus_take(struct series *s, const struct series_reading *r)
 		bool known = i < s->vcpu_count;
 		uint64_t d = delta_of(s, known, known ? s->vcpu_raw[i] : 0, r->vcpu_ns[i],
 		    r);
+		/* The first answer about vCPUs of an adopted guest is a baseline, also
+		 * when its other counters were read before. */
+		if (s->vcpu_count == 0 && !s->fresh && strcmp(s->epoch, r->epoch) == 0)
+			d = 0;
 		s->vcpu_sum += d;
 		s->vcpu_total += d;
 	}

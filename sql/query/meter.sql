@@ -4,7 +4,7 @@
 select id, uuid, name, uri, simulated from host where removed is null and state <> 'Removed' order by id
 -- name: meter_inventory
 -- Everything that has counters, VM by VM; fresh: begun under our eyes, so that the first
--- value counts whole.  Cards and disks come in the order in which the domain lists them.
+-- value counts whole.  A card is told by its address, a disk by its target.
 with vms as (
     select v.*, exists (select from lifetime l where l.account_id = v.account_id and l.resource_id = v.id
         and l.kind = 'running' and l.valid_to is null and l.open_reason in ('created', 'started')) as fresh
@@ -12,8 +12,7 @@ with vms as (
 select 'vm' as kind, v.account_id, v.id, v.id as vm_id, v.uuid, v.host_id, '' as target, 0 as place, v.fresh, v.state
 from vms v
 union all
-select 'nic', n.account_id, n.id, v.id, v.uuid, v.host_id, '',
-    row_number() over (partition by n.vm_id order by n.id) - 1, v.fresh, v.state
+select 'nic', n.account_id, n.id, v.id, v.uuid, v.host_id, n.mac, 0, v.fresh, v.state
 from nic n join vms v on v.account_id = n.account_id and v.id = n.vm_id where n.removed is null
 union all
 select 'volume', d.account_id, d.id, v.id, v.uuid, v.host_id, coalesce(d.target, ''), 0, v.fresh, v.state
@@ -26,7 +25,7 @@ select account_id, window_from, window_to, through, epoch, cpu_ns, vcpu_ns, net_
     raw_cpu_ns, array_to_string(raw_vcpu_ns, ','), raw_net_rx, raw_net_tx, raw_disk_read, raw_disk_write,
     raw_disk_read_req, raw_disk_write_req, samples, resets
 from usage_window where resource_id = $1::bigint and window_from > now() - interval '62 days'
-order by through desc limit 1
+order by window_from desc, through desc limit 1
 -- name: meter_window_put
 -- An absolute state: written twice, late or again after a crash it changes nothing.
 insert into usage_window (account_id, resource_id, window_from, window_to, resource_kind, vm_id, through, epoch,

@@ -110,10 +110,36 @@ a_new_owner_goes_on_from_the_same_counter(void **unused_state unused)
 	assert_true(s.sum[FIELD_CPU] == 100);
 }
 
+static void
+vcpus_that_answer_late_are_no_history_of_ours(void **state)
+{
+	struct series s = { .kind = SERIES_VM };
+	uint64_t one[] = { 9000 };
+	uint64_t two[] = { 9010, 4 };
+	struct series_reading r = { .at = { NS_PER_S }, .epoch = "h/1" };
+
+	(void)state;
+	r.value[FIELD_CPU] = 500;
+	r.has[FIELD_CPU] = true;
+	series_take(&s, &r); /* its vCPUs did not answer this time */
+	r.at.ns += NS_PER_S;
+	r.vcpu_count = 1;
+	r.vcpu_ns = one;
+	series_take(&s, &r);
+	assert_int_equal(s.vcpu_sum, 0);
+	r.at.ns += NS_PER_S;
+	r.vcpu_count = 2; /* the second was plugged in while we watched */
+	r.vcpu_ns = two;
+	series_take(&s, &r);
+	assert_int_equal(s.vcpu_sum, 14);
+	series_done(&s);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(vcpus_that_answer_late_are_no_history_of_ours),
 		cmocka_unit_test(a_reading_at_the_end_of_an_hour_belongs_to_it),
 		cmocka_unit_test(
 		    what_was_created_here_counts_from_zero_what_was_adopted_does_not),

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* domain: which network card is which; the one file of the collector that knows libxml2
+ */
+#include "meter/domain.h"
+#include <libxml/parser.h>
+#include <stdio.h>
+#include <string.h>
+
+/* libxml2's strings are unsigned; its own BAD_CAST would drop the const. */
+#define TEXT (const xmlChar *)
+
+enum { XML_BYTES_MOST = 4 * 1024 * 1024 };
+
+static bool
+is(const xmlNode *n, const char *name)
+{
+	return n->type == XML_ELEMENT_NODE && xmlStrEqual(n->name, TEXT name) == 1;
+}
+
+static xmlNodePtr
+child(xmlNodePtr n, const char *name)
+{
+	for (xmlNodePtr c = n != NULL ? n->children : NULL; c != NULL; c = c->next)
+		if (is(c, name))
+			return c;
+	return NULL;
+}
+
+static void
+attribute(xmlNodePtr n, const char *name, char *out, size_t room)
+{
+	xmlChar *text = n != NULL ? xmlGetProp(n, TEXT name) : NULL;
+
+	(void)snprintf(out, room, "%s", text != NULL ? (const char *)text : "");
+	xmlFree(text);
+}
+
+void
+domain_mac_copy(char out[DOMAIN_MAC_MAX], const char *mac)
+{
+	(void)snprintf(out, DOMAIN_MAC_MAX, "%s", mac);
+	for (char *p = out; *p != '\0'; p++)
+		if (*p >= 'A' && *p <= 'F')
+			*p = (char)(*p - 'A' + 'a');
+}
+
+static void
+nic_take(struct domain_nic *out, xmlNodePtr card)
+{
+	char mac[DOMAIN_MAC_MAX];
+
+	attribute(child(card, "mac"), "address", mac, sizeof(mac));
+	domain_mac_copy(out->mac, mac);
+	attribute(child(card, "target"), "dev", out->target, sizeof(out->target));
+	attribute(child(card, "source"), "portid", out->port, sizeof(out->port));
+}
+
+static xmlDocPtr
+parse(const char *xml, const char *root, struct err *e)
+{
+	size_t length = strnlen(xml, XML_BYTES_MOST + 1);
+	xmlDocPtr doc;
+
+	if (length > XML_BYTES_MOST) {
+		(void)err_set(e, ERR_INPUT, "XML of more than %d bytes", XML_BYTES_MOST);
+		return NULL;
+	}
+	doc = xmlReadMemory(xml, (int)length, NULL, NULL,
+	    XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+	if (doc != NULL && xmlGetIntSubset(doc) == NULL &&
+	    is(xmlDocGetRootElement(doc), root))
+		return doc;
+	xmlFreeDoc(doc);
+	(void)err_set(e, ERR_INPUT, "this is no XML of a %s", root);
+	return NULL;
+}
+
+bool
+domain_nics_read(struct domain_nics *out, const char *xml, struct err *e)
+{
+	xmlDocPtr doc = parse(xml, "domain", e);
+	xmlNodePtr devices;
+
+	if (doc == NULL)
+		return false;
+	memset(out, 0, sizeof(*out));
+	devices = child(xmlDocGetRootElement(doc), "devices");
+	for (xmlNodePtr n = devices != NULL ? devices->children : NULL;
+	     n != NULL && out->count < DOMAIN_NICS_MOST; n = n->next)
+		if (is(n, "interface"))
+			nic_take(&out->list[out->count++], n);
+	xmlFreeDoc(doc);
+	return true;
+}
+
+const struct domain_nic *
+domain_nic_find(const struct domain_nics *nics, const char *target)
+{
+	for (size_t i = 0; i < nics->count; i++)
+		if (nics->list[i].target[0] != '\0' &&
+		    strcmp(nics->list[i].target, target) == 0)
+			return &nics->list[i];
+	return NULL;
+}
