@@ -43,6 +43,7 @@ must_check bool hv_init(struct err *e);
 must_check bool hv_open(struct hv **out, const char *uri, hv_event event, void *context,
     struct err *e);
 void hv_close(struct hv *hv); /* NULL is fine */
+bool hv_alive(struct hv *hv); /* false: the connection broke */
 
 must_check bool hv_facts(struct hv *hv, struct hv_facts *out, struct err *e);
 void hv_facts_done(struct hv_facts *f);
@@ -57,6 +58,13 @@ must_check bool hv_domain_get(struct hv *hv, const char *uuid, struct hv_domain 
 void hv_domain_done(struct hv_domain *d);
 /* Caller frees. */
 must_check bool hv_domain_xml(struct hv *hv, const char *uuid, char **xml, struct err *e);
+
+/*
+ * The size of a disk as the guest sees it, which needs no right on the file.  ERR_AGAIN
+ * while the guest's control channel is taken: what then asks would hang with it.
+ */
+must_check bool hv_disk_size(struct hv *hv, const char *uuid, const char *target,
+    int64_t *bytes, struct err *e);
 
 must_check bool hv_define(struct hv *hv, const char *xml, struct err *e);
 must_check bool hv_undefine(struct hv *hv, const char *uuid, struct err *e);

@@ -156,6 +156,12 @@ hv_close(struct hv *hv)
 	free(hv);
 }
 
+bool
+hv_alive(struct hv *hv)
+{
+	return virConnectIsAlive(hv->link) == 1;
+}
+
 static void
 version_text(char out[32], unsigned long v)
 {
@@ -300,6 +306,39 @@ hv_domain_xml(struct hv *hv, const char *uuid, char **xml, struct err *e)
 	*xml = virDomainGetXMLDesc(d, 0);
 	(void)virDomainFree(d);
 	return *xml != NULL || fail(e, "domain", uuid);
+}
+
+static bool
+control_idle(virDomainPtr d, const char *uuid, struct err *e)
+{
+	virDomainControlInfo info;
+
+	if (virDomainIsActive(d) != 1)
+		return true;
+	if (virDomainGetControlInfo(d, &info, 0) < 0)
+		return fail(e, "control channel of domain", uuid);
+	return info.state == VIR_DOMAIN_CONTROL_OK ||
+	    err_set(e, ERR_AGAIN, "domain %s: its control channel is taken for %llu ms",
+		uuid, info.stateTime);
+}
+
+bool
+hv_disk_size(struct hv *hv, const char *uuid, const char *target, int64_t *bytes,
+    struct err *e)
+{
+	virDomainPtr d = domain_find(hv, uuid, e);
+	virDomainBlockInfo info;
+	bool ok = d != NULL && control_idle(d, uuid, e);
+
+	if (ok && virDomainGetBlockInfo(d, target, &info, 0) < 0)
+		ok = fail(e, "size of disk", target);
+	if (ok && info.capacity > INT64_MAX)
+		ok = err_set(e, ERR_INPUT, "disk %s: its size makes no sense", target);
+	if (ok)
+		*bytes = (int64_t)info.capacity;
+	if (d != NULL)
+		(void)virDomainFree(d);
+	return ok;
 }
 
 bool

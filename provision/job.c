@@ -30,6 +30,15 @@ job_text(const struct job *j, const char *key)
 	return json_text(json_get(json_root(j->request), key));
 }
 
+bool
+job_true(const struct job *j, const char *key)
+{
+	const char *text = job_text(j, key);
+
+	return json_bool(json_get(json_root(j->request), key), false) ||
+	    (text != NULL && strcasecmp(text, "true") == 0);
+}
+
 void
 job_step(struct job *j, const char *step)
 {
@@ -37,8 +46,78 @@ job_step(struct job *j, const char *step)
 
 	/* The step is for people and for the lease; the work itself looks before it acts.
 	 */
-	if (!db_run(j->db, STMT_JOB_STEP, DB_ARGS(DB_NUMBER(j->id), step), NULL, &e))
+	if (!db_run(j->db, STMT_JOB_STEP,
+		DB_ARGS(DB_NUMBER(j->id), DB_NUMBER(j->turn), step), NULL, &e))
 		log_warning("job %s: %s", j->uuid, e.text);
+}
+
+bool
+job_again(struct job *j, const char *step, int64_t after_ns)
+{
+	j->again_ns = after_ns;
+	j->again_step = step;
+	return true;
+}
+
+static bool
+overtaken(struct job *j, struct err *e)
+{
+	j->overtaken = true;
+	return err_set(e, ERR_CONFLICT, "job %s was taken over by another worker",
+	    j->uuid);
+}
+
+bool
+job_note(struct job *j, const char *key, const char *value, struct err *e)
+{
+	uint64_t done = 0;
+
+	return db_run(j->db, STMT_JOB_NOTE,
+		   DB_ARGS(DB_NUMBER(j->id), DB_NUMBER(j->turn), key, value), &done, e) &&
+	    (done == 1 || overtaken(j, e));
+}
+
+const char *
+job_noted(const struct job *j, const char *key)
+{
+	return json_text(json_get(json_root(j->notes), key));
+}
+
+bool
+job_noted_at(const struct job *j, const char *key, struct instant *at)
+{
+	const char *text = job_noted(j, key);
+	struct err ignored = ERR_INIT;
+
+	return text != NULL && instant_parse(at, text, &ignored);
+}
+
+struct fenced {
+	struct job *job;
+	db_work work;
+	void *context;
+};
+
+static bool
+fenced_work(struct db *db, void *context, struct err *e)
+{
+	struct fenced *f = context;
+	scoped(rows_clear) struct rows *r = NULL;
+
+	if (!db_query(db, STMT_JOB_FENCE,
+		DB_ARGS(DB_NUMBER(f->job->id), DB_NUMBER(f->job->turn)), &r, e))
+		return false;
+	if (rows_count(r) == 0)
+		return overtaken(f->job, e);
+	return f->work(db, f->context, e);
+}
+
+bool
+job_transaction(struct job *j, db_work work, void *context, struct err *e)
+{
+	struct fenced f = { .job = j, .work = work, .context = context };
+
+	return db_transaction(j->db, fenced_work, &f, e);
 }
 
 static bool
@@ -173,22 +252,32 @@ job_end(struct job *j, const struct job_kind *k, bool ok, const struct err *why,
 {
 	scoped_free char *result = mem_printf("{\"%s\":{\"id\":\"%s\"}}",
 	    k != NULL ? k->result : "object", j->object_uuid);
-	char code[24];
+	char id[24];
+	char turn[24];
+	uint64_t done = 0;
 
+	(void)db_number(j->id, id);
+	(void)db_number(j->turn, turn);
+	if (ok && j->again_ns != 0)
+		return db_run(j->db, STMT_JOB_AGAIN,
+		    DB_ARGS(id, turn, j->again_step, DB_NUMBER(j->again_ns / 1000)), NULL,
+		    e);
 	if (ok)
-		return db_run(j->db, STMT_JOB_DONE, DB_ARGS(DB_NUMBER(j->id), result),
-		    NULL, e);
-	event_note(j->db, j->account_id, k != NULL ? k->event : "JOB", j->object_uuid,
-	    "failed: %s", why->text);
-	return db_run(j->db, STMT_JOB_FAIL,
-	    DB_ARGS(DB_NUMBER(j->id), db_number(error_code(why->kind), code), why->text),
-	    NULL, e);
+		return db_run(j->db, STMT_JOB_DONE, DB_ARGS(id, turn, result), NULL, e);
+	if (!db_run(j->db, STMT_JOB_FAIL,
+		DB_ARGS(id, turn, DB_NUMBER(error_code(why->kind)), why->text), &done, e))
+		return false;
+	if (done == 1)
+		event_note(j->db, j->account_id, k != NULL ? k->event : "JOB",
+		    j->object_uuid, "failed: %s", why->text);
+	return true;
 }
 
 static bool
 job_from_row(struct job *j, const struct rows *r, struct err *e)
 {
 	const char *request = rows_text(r, 0, 4);
+	const char *notes = rows_text(r, 0, 8);
 
 	j->id = rows_i64(r, 0, 0);
 	(void)snprintf(j->uuid, sizeof(j->uuid), "%s", rows_text(r, 0, 1));
@@ -196,7 +285,9 @@ job_from_row(struct job *j, const struct rows *r, struct err *e)
 	(void)snprintf(j->object_uuid, sizeof(j->object_uuid), "%s", rows_text(r, 0, 3));
 	j->attempt = rows_i64(r, 0, 5);
 	j->account_id = rows_i64(r, 0, 6);
-	return json_parse(&j->request, request, strlen(request), e);
+	j->turn = rows_i64(r, 0, 7);
+	return json_parse(&j->request, request, strlen(request), e) &&
+	    json_parse(&j->notes, notes, strlen(notes), e);
 }
 
 bool
@@ -206,6 +297,21 @@ job_reclaim(struct db *db, int worker, struct err *e)
 
 	return db_run(db, STMT_JOB_RECLAIM, DB_ARGS(holder_name(worker, holder)), NULL,
 	    e);
+}
+
+int64_t
+job_next_ms(struct db *db, int64_t most_ms)
+{
+	scoped(rows_clear) struct rows *r = NULL;
+	struct err ignored = ERR_INIT;
+	const char *text;
+	int64_t ms;
+
+	if (!db_query(db, STMT_JOB_NEXT, DB_NONE, &r, &ignored))
+		return most_ms;
+	text = rows_text(r, 0, 0);
+	ms = text != NULL ? rows_i64(r, 0, 0) : most_ms;
+	return ms < most_ms ? ms : most_ms;
 }
 
 bool
@@ -231,6 +337,7 @@ job_run_one(struct db *db, const struct conf *conf, int worker, bool *any, struc
 		    j.command);
 	ok = ok && k != NULL && k->run(&j, &why);
 	json_free(j.request);
+	json_free(j.notes);
 	/* The database went away in the middle: the job stays ours and is taken up again.
 	 */
 	if (!ok && strncmp(why.text, "database", 8) == 0 && why.kind == ERR_GONE) {

@@ -17,7 +17,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { HOST_WORKERS = 2, JOB_WORKERS = 2, STACK = 512 * 1024, IDLE_MS = 1000 };
+enum {
+	HOST_WORKERS = 2,
+	JOB_WORKERS = 4,
+	STACK = 512 * 1024,
+	IDLE_MS = 1000,
+	LEAST_MS = 10
+};
 #define REFRESH_NS (3 * NS_PER_S)
 
 static struct hosts hosts;
@@ -78,9 +84,11 @@ job_wait(struct db *db)
 {
 	struct pollfd p = { .fd = db_fd(db), .events = POLLIN, .revents = 0 };
 
+	int64_t ms = job_next_ms(db, IDLE_MS);
+
 	if (p.fd < 0)
 		pause_ms(IDLE_MS / 2);
-	else if (poll(&p, 1, IDLE_MS) > 0)
+	else if (poll(&p, 1, ms < LEAST_MS ? LEAST_MS : (int)ms) > 0)
 		(void)db_notified(db);
 }
 
@@ -93,7 +101,8 @@ job_worker(void *context)
 	bool told = false;
 	int me = atomic_fetch_add(&job_worker_next, 1);
 
-	if (!db_listen(db, "jeoul_job", &e))
+	/* The second: the collector's word that a last sample is in. */
+	if (!db_listen(db, "jeoul_job", &e) || !db_listen(db, "jeoul_sampled", &e))
 		log_warning("%s: jobs are looked for each second", e.text);
 	for (;;) {
 		bool any = false;

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define LOOK_EVERY_NS (10 * NS_PER_S)
 #define RETRY_FIRST_NS (NS_PER_S / 2)
@@ -207,16 +206,61 @@ adopt_check(struct sight *s, struct err *e)
 	return ok;
 }
 
-/* A file's size as the guest sees it, by the plainest way; unknown is 0, corrected later.
- */
+/* Unknown stays 0 and is asked again: an empty drive, or a guest that does not answer. */
 static void
 sizes_look(struct sight *s)
 {
 	for (size_t i = 0; i < s->found.disk_count; i++) {
-		struct stat st;
-		if (stat(s->found.disks[i].path, &st) == 0 && S_ISREG(st.st_mode))
-			s->sizes[i] = st.st_size;
+		struct err e = ERR_INIT;
+		if (!hv_disk_size(s->host->hv, s->vm.uuid, s->found.disks[i].target,
+			&s->sizes[i], &e))
+			log_debug("%s", e.text);
 	}
+}
+
+struct unsized {
+	struct vm vm;
+	int64_t volume_id;
+	struct volume_want want;
+	struct instant since;
+};
+
+static bool
+size_write(struct db *db, void *context, struct err *e)
+{
+	const struct unsized *u = context;
+
+	return vm_volume_sized(db, &u->vm, u->volume_id, &u->want, u->since, e);
+}
+
+/* Disks whose size could not be asked when they were found. */
+static bool
+unsized_look(struct host *h, struct db *db, struct err *e)
+{
+	scoped(rows_clear) struct rows *r = NULL;
+
+	if (!db_query(db, STMT_VOLUME_UNSIZED, DB_ARGS(DB_NUMBER(h->id)), &r, e))
+		return false;
+	for (size_t i = 0; i < rows_count(r); i++) {
+		struct err why = ERR_INIT;
+		struct unsized u = { .vm = { .account_id = rows_i64(r, i, 0),
+					 .id = rows_i64(r, i, 1),
+					 .host_id = h->id,
+					 .simulated = h->simulated },
+			.volume_id = rows_i64(r, i, 4),
+			.want = { .uuid = rows_text(r, i, 5),
+			    .name = rows_text(r, i, 6) } };
+		if (!hv_disk_size(h->hv, rows_text(r, i, 2), rows_text(r, i, 7),
+			&u.want.size_bytes, &why)) {
+			log_debug("%s", why.text);
+			continue;
+		}
+		if (u.want.size_bytes > 0 &&
+		    (!instant_parse(&u.since, rows_text(r, i, 8), e) ||
+			!db_transaction(db, size_write, &u, e)))
+			return false;
+	}
+	return true;
 }
 
 static bool
@@ -276,6 +320,21 @@ row_of(const struct rows *r, const char *uuid)
 	return false;
 }
 
+/* A job that waits for this very event looks now, and knows when it was. */
+static void
+job_hurry(struct host *h, struct db *db, const char *uuid)
+{
+	struct err e = ERR_INIT;
+	struct instant at;
+	char text[CLOCK_TEXT_MAX];
+
+	if (host_event_take(h, uuid, &at) &&
+	    (!db_run(db, STMT_JOB_HURRY, DB_ARGS(uuid, instant_text(at, text)), NULL,
+		 &e) ||
+		!db_run(db, STMT_NOTIFY, DB_ARGS("jeoul_job", uuid), NULL, &e)))
+		log_debug("%s", e.text); /* it looks by itself, only later */
+}
+
 static bool
 compare(struct host *h, struct db *db, const struct hv_domain *list, size_t count,
     struct err *e)
@@ -287,8 +346,10 @@ compare(struct host *h, struct db *db, const struct hv_domain *list, size_t coun
 	for (size_t i = 0; i < rows_count(r); i++) {
 		struct sight s = { .host = h };
 		vm_from_row(&s.vm, r, i);
-		if (s.vm.busy) /* a job works on it and writes what it does itself */
+		if (s.vm.busy) { /* a job works on it and writes what it does itself */
+			job_hurry(h, db, s.vm.uuid);
 			continue;
+		}
 		s.vm.host_id = h->id;
 		s.vm.simulated = h->simulated;
 		s.domain = domain_of(list, count, s.vm.uuid);
@@ -318,7 +379,7 @@ look(struct host *h, struct db *db, struct err *e)
 		return false;
 	ok = db_run(db, STMT_HOST_STATE, DB_ARGS(DB_NUMBER(h->id), "Up", NULL), NULL,
 		 e) &&
-	    compare(h, db, list, count, e);
+	    compare(h, db, list, count, e) && unsized_look(h, db, e);
 	hv_domains_free(list, count);
 	host_events_forget(h, begun);
 	return ok;

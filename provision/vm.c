@@ -155,6 +155,18 @@ vm_state_set(struct db *db, const struct vm *v, const char *state, struct instan
 	    NULL, e);
 }
 
+static bool
+volume_interval(struct db *db, const struct vm *v, int64_t id, const char *uuid,
+    const struct volume_want *w, struct instant at, const char *reason, struct err *e)
+{
+	return db_run(db, STMT_LIFETIME_OPEN,
+	    DB_ARGS(DB_NUMBER(v->account_id), DB_NUMBER(id), "volume", DB_INSTANT(at),
+		uuid, w->name, DB_NUMBER(v->id), ID_OR_NULL(v->host_id), NULL, NULL, NULL,
+		NULL, DB_NUMBER(w->size_bytes), NULL, NULL, v->simulated ? "t" : "f",
+		reason),
+	    NULL, e);
+}
+
 bool
 vm_volume_add(struct db *db, const struct vm *v, const struct volume_want *w,
     struct instant at, const char *reason, struct err *e)
@@ -162,7 +174,6 @@ vm_volume_add(struct db *db, const struct vm *v, const struct volume_want *w,
 	scoped(rows_clear) struct rows *r = NULL;
 	char fresh[HV_UUID_MAX];
 	const char *uuid = w->uuid;
-	int64_t id;
 
 	if (uuid == NULL) {
 		uuid_make(fresh);
@@ -174,13 +185,19 @@ vm_volume_add(struct db *db, const struct vm *v, const struct volume_want *w,
 		    DB_NUMBER(w->size_bytes), DB_INSTANT(at)),
 		&r, e))
 		return false;
-	id = rows_i64(r, 0, 0);
-	return db_run(db, STMT_LIFETIME_OPEN,
-	    DB_ARGS(DB_NUMBER(v->account_id), DB_NUMBER(id), "volume", DB_INSTANT(at),
-		uuid, w->name, DB_NUMBER(v->id), ID_OR_NULL(v->host_id), NULL, NULL, NULL,
-		NULL, DB_NUMBER(w->size_bytes), NULL, NULL, v->simulated ? "t" : "f",
-		reason),
-	    NULL, e);
+	return w->size_bytes == 0 ||
+	    volume_interval(db, v, rows_i64(r, 0, 0), uuid, w, at, reason, e);
+}
+
+bool
+vm_volume_sized(struct db *db, const struct vm *v, int64_t volume_id,
+    const struct volume_want *w, struct instant since, struct err *e)
+{
+	return db_run(db, STMT_VOLUME_SIZE,
+		   DB_ARGS(DB_NUMBER(v->account_id), DB_NUMBER(volume_id),
+		       DB_NUMBER(w->size_bytes)),
+		   NULL, e) &&
+	    volume_interval(db, v, volume_id, w->uuid, w, since, "adopted", e);
 }
 
 bool

@@ -40,10 +40,13 @@ must_check bool vm_state_set(struct db *db, const struct vm *v, const char *stat
 struct volume_want {
 	const char *uuid; /* NULL: the database makes one */
 	const char *name, *target, *kind, *pool, *path, *format;
-	int64_t size_bytes;
+	int64_t size_bytes; /* 0: not known yet, no interval is opened */
 };
 must_check bool vm_volume_add(struct db *db, const struct vm *v,
     const struct volume_want *w, struct instant at, const char *reason, struct err *e);
+/* A size that was not known at first: billed from the instant `since` on. */
+must_check bool vm_volume_sized(struct db *db, const struct vm *v, int64_t volume_id,
+    const struct volume_want *w, struct instant since, struct err *e);
 must_check bool vm_nic_add(struct db *db, const struct vm *v, const char *mac,
     const char *network, struct instant at, struct err *e);
 

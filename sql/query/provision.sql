@@ -76,6 +76,14 @@ select greatest(max(through), max(started)) from (
     select through, null::timestamptz as started from usage_window where account_id = $1::bigint and resource_id = $2::bigint
     union all
     select null, valid_from from lifetime where account_id = $1::bigint and resource_id = $2::bigint and kind = 'running' and valid_to is null) proofs
+-- name: vm_sampled
+-- Every counter of the VM has been read since.
+select coalesce(bool_and(exists (select from usage_window w where w.account_id = $1::bigint
+    and w.resource_id = r.id and w.window_from > $3::timestamptz - interval '1 day' and w.through >= $3::timestamptz)), true)
+from (select $2::bigint as id
+    union all select id from nic where account_id = $1::bigint and vm_id = $2::bigint and removed is null
+    union all select id from volume where account_id = $1::bigint and vm_id = $2::bigint and removed is null
+        and state = 'Ready' and target is not null) r
 -- name: account_by_uuid
 select id from account where uuid = $1::uuid and removed is null
 -- name: account_unassigned
@@ -85,6 +93,13 @@ select id from account where name = 'unassigned' order by id limit 1
 insert into volume (account_id, uuid, vm_id, name, target, kind, pool, path, format, size_bytes, state, created)
 values ($1::bigint, $2::uuid, $3::bigint, $4, $5, $6, $7, $8, $9, $10::bigint, 'Ready', $11::timestamptz)
 returning id
+-- name: volume_unsized
+-- Adopted while its size could not be asked: not billed before it is known.
+select v.account_id, v.id, v.uuid, v.name, d.id, d.uuid, d.name, d.target, d.created
+from volume d join vm v on v.account_id = d.account_id and v.id = d.vm_id and v.removed is null
+where v.host_id = $1::bigint and d.removed is null and d.kind = 'adopted' and d.size_bytes = 0
+-- name: volume_size
+update volume set size_bytes = $3::bigint where account_id = $1::bigint and id = $2::bigint
 -- name: volume_of_vm
 select id, uuid, name, pool, size_bytes from volume where account_id = $1::bigint and vm_id = $2::bigint and removed is null
 -- name: volume_remove
@@ -127,17 +142,37 @@ group by h.id order by 4, h.id
 update job set state = 'pending', holder = null where state = 'running' and starts_with(holder, $1)
 -- name: job_claim
 update job set state = 'running', holder = $1, lease_until = now() + interval '5 minutes', attempt = attempt + 1,
-    started = coalesce(started, now())
-where id = (select id from job where state = 'pending' or (state = 'running' and lease_until < now())
-    order by id limit 1 for update skip locked)
-returning id, uuid, command, object_uuid, request, attempt, account_id
+    turn = turn + 1, started = coalesce(started, now())
+where id = (select id from job where (state = 'pending' and due <= now()) or (state = 'running' and lease_until < now())
+    order by due, id limit 1 for update skip locked)
+returning id, uuid, command, object_uuid, request, attempt, account_id, turn, notes
+-- name: job_next
+-- Milliseconds until one is due.
+select greatest(0, ceil(extract(epoch from min(due) - clock_timestamp()) * 1000))::bigint from job where state = 'pending'
 -- name: job_step
-update job set step = $2, lease_until = now() + interval '5 minutes' where id = $1::bigint
+update job set step = $3, lease_until = now() + interval '5 minutes'
+where id = $1::bigint and turn = $2::bigint and state = 'running'
+-- name: job_note
+update job set notes = notes || jsonb_build_object($3::text, $4::text)
+where id = $1::bigint and turn = $2::bigint and state = 'running'
+-- name: job_again
+-- It waits for something outside: no failure, so the attempt does not count.
+update job set state = 'pending', holder = null, attempt = attempt - 1, step = $3,
+    due = now() + $4::bigint * interval '1 microsecond'
+where id = $1::bigint and turn = $2::bigint and state = 'running'
+-- name: job_fence
+-- Held to the end of the transaction: nobody else can take the job over meanwhile.
+select 1 from job where id = $1::bigint and turn = $2::bigint and state = 'running' for update
+-- name: job_hurry
+-- Something happened to its object: it looks now.
+update job set due = least(due, now()), notes = notes || jsonb_build_object('event', $2::text)
+where object_uuid = $1::uuid and state in ('pending', 'running')
 -- name: job_done
-update job set state = 'succeeded', result = $2::jsonb, finished = now() where id = $1::bigint and state = 'running'
+update job set state = 'succeeded', result = $3::jsonb, finished = now()
+where id = $1::bigint and turn = $2::bigint and state = 'running'
 -- name: job_fail
-update job set state = 'failed', error_code = $2::integer, error_text = $3, finished = now()
-where id = $1::bigint and state = 'running'
+update job set state = 'failed', error_code = $3::integer, error_text = $4, finished = now()
+where id = $1::bigint and turn = $2::bigint and state = 'running'
 -- name: event_insert
 insert into event (account_id, source, kind, object_uuid, text) values ($1::bigint, 'provision', $2, $3::uuid, $4)
 -- name: notify

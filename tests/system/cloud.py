@@ -1,0 +1,68 @@
+"""What the tests of provisioning share: a stack of its own with light guests and the demo guest."""
+import json
+import os
+import subprocess
+
+from conftest import BIN, TOP, Stack, run, wait_for
+
+
+class Cloud(Stack):
+    """A Jeoul whose guests come and go: short steps, one tenant called acme."""
+
+    def __init__(self, **settings):
+        super().__init__(**{"meter.step": "2s", "meter.guarded_step": "4s", "billing.interval": "30s", **settings})
+
+    def begin(self):
+        self.start()
+        run(BIN / "jeoul-first-admin", env=self.env)
+        run(TOP / "setup/guest/build", self.state / "guest", seconds=120)
+        wait_for("a host", lambda: [h for h in self.jeoul("host", "list") if h["state"] == "Up"])
+        self.jeoul("account", "create", "acme", "--username", "acme", "--password", "a long password")
+        self.jeoul("offering", "create", "tiny", "--vcpus", "1", "--memory", "96", "--rootdisksize", "1")
+        self.jeoul("template", "register", "demo-guest",
+                   "--details[0].kernel", self.state / "guest/kernel",
+                   "--details[0].initrd", self.state / "guest/initrd",
+                   "--details[0].cmdline", (self.state / "guest/cmdline").read_text().strip())
+        # No operating system: up in half a second, small, and deaf to the power button.
+        empty = self.state / "guest/empty.qcow2"
+        run("qemu-img", "create", "-q", "-f", "qcow2", empty, "16M")
+        empty.chmod(0o644)
+        self.jeoul("template", "register", "empty", "--format", "QCOW2", f"--url=file://{empty}", "--size", 16 << 20)
+        return self
+
+    def vm(self, name, template="empty", offering="tiny", **more):
+        words = [w for k, v in more.items() for w in (f"--{k}", v)]
+        return self.jeoul("vm", "create", name, "--account", "acme", "--offering", offering, "--template", template,
+                          *words)["id"]
+
+    def state_of(self, uuid):
+        return self.sql("select state from vm where uuid = %s", uuid)[0][0]
+
+    def job(self, command, uuid, **request):
+        """A job as the web server writes it, without waiting for it."""
+        return self.sql("""with made as (insert into job (account_id, command, object_kind, object_uuid, request)
+            select account_id, %s, 'vm', uuid, %s::jsonb from vm where uuid = %s returning uuid)
+            select uuid, pg_notify('jeoul_job', '') from made""", command, json.dumps(request), uuid)[0][0]
+
+    def job_end(self, job, seconds=60):
+        """Its state, error text and how long it took."""
+        return wait_for(f"job {job}", lambda: self.sql(
+            """select state, error_text, extract(epoch from finished - created)::float8 from job
+            where uuid = %s and finished is not null""", job), seconds)[0]
+
+    def intervals(self, uuid, kind):
+        return self.sql("""select valid_from, valid_to, open_reason, close_reason, vcpus, memory_bytes, size_bytes
+            from lifetime where resource_uuid = %s and kind = %s order by valid_from""", uuid, kind)
+
+    def inside(self, *argv, **more):
+        """A command inside the namespaces of the private VM host."""
+        anchor = (self.state / "libvirt/anchor.pid").read_text().strip()
+        return run("nsenter", "-t", anchor, "-m", "-n", "-u", *argv, **more)
+
+
+def loop_device(path, size):
+    """A block device over a file, or None where the machine has none."""
+    with open(path, "wb") as f:
+        f.truncate(size)
+    done = subprocess.run(["losetup", "--find", "--show", str(path)], capture_output=True, text=True, timeout=20)
+    return done.stdout.strip() if done.returncode == 0 else None
