@@ -59,7 +59,7 @@ function hostTable(hosts) {
 		{ label: t("memory"), class: "number", cell: (h) => h.memorytotal
 			? t("host.memory", { used: bytes(h.memoryallocated), total: bytes(h.memorytotal) }) : "–" },
 		{ label: t("vms"), class: "number", cell: (h) => number(h.virtualmachines) },
-		{ label: t("hypervisor"), cell: (h) => [`${h.hypervisor} ${h.hypervisorversion ?? ""}`.trim(),
+		{ label: t("hypervisor"), cell: (h) => [`${h.domaintype === "qemu" && !h.simulated ? "QEMU" : h.hypervisor} ${h.hypervisorversion ?? ""}`.trim(),
 			h.domaintype === "qemu" ? el("span", { class: "why" }, t("host.tcg")) : null] },
 		{ label: t("graph"), hidden: true, class: "act", cell: (h) => graphButton("host", h) },
 	], hosts);
