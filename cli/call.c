@@ -381,17 +381,11 @@ static int
 fail(const struct verb *v, const struct err *e)
 {
 	char what[128];
-	char hint[160];
+	char help[80];
 
 	(void)snprintf(what, sizeof(what), "jeoul %s %s did not work", v->noun, v->verb);
-	(void)snprintf(hint, sizeof(hint), "%s %s",
-	    e->kind == ERR_INPUT      ? "jeoul help"
-		: e->kind == ERR_GONE ? "jeoul doctor, or start it with make run; not"
-				      : "jeoul help",
-	    v->noun);
-	if (e->kind == ERR_GONE)
-		(void)snprintf(hint, sizeof(hint), "jeoul doctor");
-	print_error(what, e->text, hint);
+	(void)snprintf(help, sizeof(help), "jeoul help %s", v->noun);
+	print_error(what, e->text, advice(e->kind, help));
 	return exit_code_of(e->kind);
 }
 

@@ -49,6 +49,8 @@ void print_table(const struct jval *rows, const char *columns, bool color);
 void print_value(struct buf *to, const struct jval *v); /* as JSON text */
 size_t text_width(const char *utf8);                    /* columns on a terminal */
 void print_error(const char *what, const char *why, const char *try_this);
+/* What to try after such an error. */
+const char *advice(enum err_kind kind, const char *otherwise);
 int exit_code_of(enum err_kind kind);
 
 /* ---- local.c: what needs no server, or more than one call */

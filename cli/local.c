@@ -128,7 +128,8 @@ local_status(struct cli *c)
 	bool ready;
 
 	if (!status_ask(c, &doc, &e)) {
-		print_error("jeoul status did not work", e.text, "jeoul doctor");
+		print_error("jeoul status did not work", e.text,
+		    advice(e.kind, "jeoul doctor"));
 		return exit_code_of(e.kind);
 	}
 	ready = json_bool(json_get(json_root(doc), "ready"), false);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <wchar.h>
 
 enum { COLUMNS_MOST = 16, NAME_MOST = 32 };
@@ -154,6 +155,17 @@ print_table(const struct jval *rows, const char *list, bool color)
 		}
 		(void)putchar('\n');
 	}
+}
+
+const char *
+advice(enum err_kind kind, const char *otherwise)
+{
+	if (kind == ERR_GONE)
+		return "jeoul doctor";
+	if (kind == ERR_DENIED && geteuid() != 0)
+		return "the same with sudo, or with a user's JEOUL_API_KEY and "
+		       "JEOUL_SECRET_KEY";
+	return otherwise;
 }
 
 void

@@ -38,7 +38,8 @@ must_check bool work_transaction(struct work *w, db_work work, struct err *e);
  */
 must_check bool work_sampled(struct work *w, const char *key, bool *ready, struct err *e);
 
-/* For db_transaction: the end and the begin of a run, with its state and desired state. */
+/* For db_transaction: the end and the begin of a run, with its state and desired state.
+ */
 must_check bool write_stopped(struct db *db, void *work, struct err *e);
 must_check bool write_started(struct db *db, void *work, struct err *e);
 /* Running after this, by us or already; the instant is libvirt's success. */

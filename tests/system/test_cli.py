@@ -64,6 +64,13 @@ def test_no_key_is_denied(nowhere):
     assert done.returncode == 5 and three_lines(done.stderr) and "JEOUL_API_KEY" in done.stderr
 
 
+def test_a_user_without_rights_is_told_of_sudo(server):
+    for words in (["status"], ["vm", "list"]):
+        done = subprocess.run(["setpriv", "--reuid", "65534", "--clear-groups", str(BIN / "jeoul"), *words], text=True,
+                              env=server.env, capture_output=True, timeout=30)
+        assert done.returncode == 5 and three_lines(done.stderr) and "sudo" in done.stderr.splitlines()[2]
+
+
 def test_no_server_is_unreachable(nowhere):
     keys = {"JEOUL_API_KEY": "a", "JEOUL_SECRET_KEY": "secret-of-a-test"}
     done = jeoul("vm", "list", **nowhere, **keys)
