@@ -129,6 +129,13 @@ $(BUILD)/obj/base/migrations.o $(BUILD)/obj/base/migrations_latest.o: $(BUILD)/g
 
 $(BUILD)/obj/base/main_migrate.o: sql/roles.sql
 
+# So do the questions that jeoul-check asks the database.
+CHECKS := $(wildcard sql/checks/*.sql)
+$(BUILD)/gen/checks.inc: $(CHECKS)
+	@mkdir -p $(@D)
+	for f in $(sort $(CHECKS)); do n=$${f##*/}; echo "EMBED($${n%.sql}, \"$$f\")"; done > $@
+$(BUILD)/obj/base/main_check.o: $(BUILD)/gen/checks.inc $(CHECKS)
+
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 -include web/part.mk cli/part.mk
 

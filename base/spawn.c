@@ -33,12 +33,17 @@ child_fail(const char *what, const char *path, int status)
 	_exit(status);
 }
 
-/* 3, 4, 5 may be taken by each other: first all go out of the way, then into place. */
+/* 3, 4, 5 may be taken by each other, or by the output: first all go out of the way, then
+ * into place. */
 static void
 descriptors_place(const struct spawn *s)
 {
 	int from[3] = { s->parent_fd, s->conf_fd, s->listen_fd };
 
+	if (s->output_fd >= 0) {
+		(void)dup2(s->output_fd, STDOUT_FILENO);
+		(void)dup2(s->output_fd, STDERR_FILENO);
+	}
 	for (int i = 0; i < 3; i++)
 		if (from[i] >= 0)
 			from[i] = fcntl(from[i], F_DUPFD_CLOEXEC, 20);
@@ -47,10 +52,6 @@ descriptors_place(const struct spawn *s)
 			(void)dup2(from[i], 3 + i);
 		else
 			(void)close(3 + i);
-	}
-	if (s->output_fd >= 0) {
-		(void)dup2(s->output_fd, STDOUT_FILENO);
-		(void)dup2(s->output_fd, STDERR_FILENO);
 	}
 }
 

@@ -58,6 +58,11 @@ int local_config(struct cli *c, int argc, char **argv);
 int local_status(struct cli *c);
 int local_doctor(struct cli *c);
 
+/* ---- data.c: the questions of sql/checks; [{"check":..,"rows":n,"try":..},..],
+ * json_free. ERR_GONE when the database could not be asked (only its owner and root may).
+ */
+must_check bool data_check(const struct cli *c, struct json **out, struct err *e);
+
 /* ---- call.c: the verbs of verb.def */
 int call_verb(struct cli *c, const char *noun, const char *verb, int argc, char **argv);
 bool noun_known(const char *noun);

@@ -352,6 +352,52 @@ check_api(struct doctor *d)
 	check_list(d, "accounts", "listAccounts", false, "jeoul account create");
 }
 
+/* "3 rows: this time is charged twice; the first: account_id=7 ..." */
+static void
+breach_told(struct doctor *d, const struct jval *breach)
+{
+	struct buf found = BUF_INIT;
+	char check[80];
+
+	buf_printf(&found, "%s rows: %s The first:", json_text(json_get(breach, "rows")),
+	    json_text(json_get(breach, "means")));
+	for (const struct jval *v = json_first(json_first(json_get(breach, "first")));
+	     v != NULL; v = json_next(v))
+		buf_printf(&found, " %s=%s", json_name(v), json_text(v));
+	(void)snprintf(check, sizeof(check), "data %.60s",
+	    json_text(json_get(breach, "check")));
+	verdict(d, check, FAIL, buf_text(&found), json_text(json_get(breach, "try")));
+	buf_done(&found);
+}
+
+static void
+check_data(struct doctor *d)
+{
+	struct json *doc = NULL;
+	struct err e = ERR_INIT;
+	char found[64];
+	int breaches = 0;
+
+	if (!data_check(d->cli, &doc, &e)) {
+		verdict(d, "data", geteuid() == 0 ? FAIL : WARN, e.text,
+		    geteuid() == 0 ? "jeoul status: does the database run?"
+				   : "sudo jeoul doctor");
+		return;
+	}
+	for (const struct jval *v = json_first(json_root(doc)); v != NULL;
+	     v = json_next(v)) {
+		if (strcmp(json_text(json_get(v, "rows")), "0") == 0)
+			continue;
+		breaches++;
+		breach_told(d, v);
+	}
+	(void)snprintf(found, sizeof(found), "all %zu checks of usage and charges hold",
+	    json_count(json_root(doc)));
+	if (breaches == 0)
+		verdict(d, "data", FINE, found, "");
+	json_free(doc);
+}
+
 int
 local_doctor(struct cli *c)
 {
@@ -377,6 +423,7 @@ local_doctor(struct cli *c)
 	    "jeoul-first-admin --reset");
 	check_daemon(&d);
 	check_api(&d);
+	check_data(&d);
 	jout_close(&d.out, ']');
 	if (c->json)
 		(void)puts(buf_text(&d.json));

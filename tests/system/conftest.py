@@ -42,7 +42,8 @@ def run(*argv, env=None, check=True, seconds=60):
 class Stack:
     """One running jeould in its own state folder."""
 
-    def __init__(self, hypervisor="private", **settings):
+    def __init__(self, hypervisor="private", checked=True, **settings):
+        self.checked = checked  # False: the test writes nonsense into the database on purpose
         self.state = pathlib.Path(tempfile.mkdtemp(prefix="jeoul-", dir="/tmp"))
         self.state.chmod(0o755)
         self.port = free_port()
@@ -63,9 +64,21 @@ class Stack:
         run(BIN / "jeould", "--stop", env=self.env, check=False)
         run(TOP / "setup/host", "stop", self.state / "libvirt", check=False)
 
+    def check(self, *names):
+        """The questions of sql/checks: answers those that have rows."""
+        done = run(BIN / "jeoul-check", "--json", *names, env=self.env, check=False)
+        assert done.returncode in (0, 1), done.stderr
+        return [c for c in json.loads(done.stdout) if c["rows"]]
+
     def remove(self):
-        self.stop()
-        shutil.rmtree(self.state, ignore_errors=True)
+        """Whatever a test did, usage and charges must fit together at its end."""
+        try:
+            if self.checked and self.status():
+                wait_for("all programs", self.ready)
+                assert self.check() == []
+        finally:
+            self.stop()
+            shutil.rmtree(self.state, ignore_errors=True)
 
     def status(self):
         done = run(BIN / "jeould", "--status", env=self.env, check=False)

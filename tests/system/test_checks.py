@@ -1,0 +1,187 @@
+"""Each question of sql/checks finds its breach, keeps silent on a healthy database, and doctor tells."""
+import json
+import pathlib
+import re
+
+import pytest
+
+from conftest import BIN, TOP, Stack, run
+
+NAMES = sorted(p.stem for p in (TOP / "sql/checks").glob("*.sql"))
+
+# One VM with a disk on one host, two hours of consumption, a price list and a bill that adds up.
+HEALTHY = """
+insert into host (id, account_id, zone_id, name, uri, state, sockets, cores) values (900, 1, 1, 'h', 'qemu:///x', 'Up', 2, 8);
+insert into vm (account_id, id, uuid, name, instance_name, host_id, vcpus, memory_bytes, state, epoch)
+    values (2, 901, '00000000-0000-4000-8000-000000000901', 'web', 'i-web', 900, 1, 1 << 30, 'Running', 'h/1');
+insert into volume (account_id, id, uuid, vm_id, name, size_bytes)
+    values (2, 902, '00000000-0000-4000-8000-000000000902', 901, 'web-root', 1 << 30);
+insert into nic (account_id, id, vm_id, mac) values (2, 903, 901, '52:54:00:00:00:01');
+insert into lifetime (account_id, resource_id, kind, valid_from, valid_to, resource_uuid, resource_name, vm_id, host_id,
+        vcpus, memory_bytes, size_bytes, sockets, cores, open_reason) values
+    (2, 901, 'allocated', m(-300), null, '00000000-0000-4000-8000-000000000901', 'web', 901, 900, 1, 1 << 30, null, null, null, 'created'),
+    (2, 901, 'running', m(-290), m(-200), '00000000-0000-4000-8000-000000000901', 'web', 901, 900, 1, 1 << 30, null, null, null, 'started'),
+    (2, 901, 'running', m(-190), null, '00000000-0000-4000-8000-000000000901', 'web', 901, 900, 1, 1 << 30, null, null, null, 'started'),
+    (2, 902, 'volume', m(-300), null, '00000000-0000-4000-8000-000000000902', 'web-root', 901, 900, null, null, 1 << 30, null, null, 'created'),
+    (1, 900, 'host', m(-400), null, (select uuid from host where id = 900), 'h', null, 900, null, null, null, 2, 8, 'added');
+insert into usage_window (account_id, resource_id, window_from, window_to, resource_kind, vm_id, through, epoch,
+        cpu_ns, vcpu_ns, raw_cpu_ns, raw_vcpu_ns, samples) values
+    (2, 901, m(-180), m(-120), 'vm', 901, m(-121), 'h/1', 500, 400, 1000, '{400,400}', 5),
+    (2, 901, m(-120), m(-60), 'vm', 901, m(-60), 'h/1', 700, 90, 1700, '{450,440}', 5);
+insert into usage_window (account_id, resource_id, window_from, window_to, resource_kind, vm_id, through, epoch,
+        disk_write_bytes, raw_disk_write, disk_read_bytes, raw_disk_read, samples) values
+    (2, 902, m(-180), m(-120), 'volume', 901, m(-121), 'h/1', 10, 10, 0, 0, 2),
+    (2, 902, m(-120), m(-60), 'volume', 901, m(-70), 'h/1', 5, 15, 0, 0, 2);
+insert into tariff (id, name) overriding system value values (900, 'p');
+insert into tariff_version (tariff_id, version, document, sha256, recorded_at) values
+    (900, 1, '{"currency":"USD"}', encode(sha256('{"currency":"USD"}'), 'hex'), m(-500)),
+    (900, 2, '{"currency":"USD","prices":[]}', encode(sha256('{"currency":"USD","prices":[]}'), 'hex'), m(-400));
+insert into accrual (account_id, period_from, line_key, period_to, sku, resource_uuid, tariff_id, tariff_version, currency,
+        quantity, unit, exact, amount, through, generation) values
+    (2, m(-1000), 'vcpu', m(1000), 'vcpu', '00000000-0000-4000-8000-000000000901', 900, 2, 'USD', '10/3', 'h', '10/3', 3.33, m(-1), 7),
+    (2, m(-1000), 'disk', m(1000), 'disk', '00000000-0000-4000-8000-000000000902', 900, 2, 'USD', '2', 'GiB', '1.005', 1.00, m(-1), 7),
+    (2, m(-1000), 'void', m(1000), 'gone', gen_random_uuid(), 900, 1, 'EUR', '2', 'GiB', '1.5', 9.00, m(-2), 6);
+insert into accrual_run (account_id, period_from, period_to, through, generation, currency, subtotal, tax, total)
+    values (2, m(-1000), m(1000), m(-1), 7, 'USD', 4.33, 0.82, 5.15);
+insert into billing_calendar values ('UTC', 'day', '2026-01-01Z', '2026-01-02Z'), ('UTC', 'day', '2026-01-02Z', '2026-01-03Z');
+insert into alarm (id, rule, object_kind, object_name, severity, text, raised_at, cleared_at) overriding system value
+    values (900, 'r', 'host', 'h', 'major', 't', m(-10), m(-5)), (901, 'r', 'host', 'g', 'major', 't', m(-10), null);
+insert into notification (alarm_id, kind, at, severity, text) values (900, 'raise', m(-10), 'major', ''),
+    (900, 'clear', m(-5), 'major', ''), (901, 'raise', m(-10), 'major', '');
+insert into job (account_id, command, object_kind, object_uuid, state, created, finished) values
+    (2, 'x', 'vm', gen_random_uuid(), 'succeeded', m(-50), m(-49)), (2, 'x', 'vm', gen_random_uuid(), 'pending', now(), null);
+"""
+
+# What breaks it: by check, one breach or several.
+BREACHES = {
+    "lifetime_overlap": [
+        "alter table lifetime drop constraint {exclusion}; update lifetime set valid_to = m(-180) where valid_to is not null",
+        "insert into lifetime select (r).* from (select l #= hstore('account_id', '1') as r from lifetime l where kind = 'volume') x"],
+    "lifetime_within_allocated": [
+        "update lifetime set valid_from = m(-310) where kind = 'running' and valid_to is not null",
+        "update lifetime set valid_to = m(-100) where kind = 'allocated'",
+        "delete from lifetime where kind = 'allocated'"],
+    "lifetime_of_the_dead": [
+        "update vm set removed = now(), state = 'Destroyed'", "update vm set state = 'Stopped'",
+        "update volume set removed = now()", "update host set removed = now()", "delete from volume"],
+    "living_without_lifetime": [
+        "update lifetime set valid_to = now() where kind = 'running' and valid_to is null",
+        "update lifetime set valid_to = now() where kind = 'allocated'", "delete from lifetime where kind = 'volume'",
+        "delete from lifetime where kind = 'host'"],
+    "lifetime_without_size": [
+        "update lifetime set vcpus = null where kind = 'running'", "update lifetime set memory_bytes = 0 where kind = 'allocated'",
+        "update lifetime set size_bytes = null where kind = 'volume'", "update lifetime set sockets = null where kind = 'host'"],
+    "window_bounds": [
+        "update usage_window set window_to = window_to + interval '1 second' where resource_kind = 'volume'",
+        "update usage_window set through = window_from where raw_cpu_ns = 1700",
+        "update usage_window set through = window_to + interval '1 us' where raw_cpu_ns = 1700",
+        "update usage_window set window_from = m(0), window_to = m(60), through = m(55) where raw_cpu_ns = 1700"],
+    "window_overlap": [
+        "update usage_window set window_from = m(-121) where raw_cpu_ns = 1700",
+        "update usage_window set through = m(-121) where raw_cpu_ns = 1700"],
+    "window_counters": [
+        "update usage_window set cpu_ns = 699 where raw_cpu_ns = 1700", "update usage_window set vcpu_ns = 91 where raw_cpu_ns = 1700",
+        "update usage_window set disk_write_bytes = 6 where raw_disk_write = 15",
+        "update usage_window set disk_read_bytes = 1 where raw_disk_write = 15"],
+    "window_without_lifetime": ["update usage_window set account_id = 1 where raw_cpu_ns = 1700",
+                                "update usage_window set vm_id = 999 where resource_kind = 'volume'"],
+    "accrual_without_usage": ["update accrual set resource_uuid = gen_random_uuid() where line_key = 'vcpu'",
+                              "update lifetime set account_id = 1 where kind = 'volume'"],
+    "accrual_sum": ["update accrual set amount = 3.34 where line_key = 'vcpu'", "update accrual_run set total = 5.16",
+                    "update accrual_run set currency = 'EUR'", "delete from accrual where line_key = 'disk'",
+                    "update accrual set through = m(-2) where line_key = 'disk'"],
+    "accrual_bounds": ["update accrual_run set through = m(1001)", "update accrual set generation = 8 where line_key = 'disk'",
+                       "delete from accrual_run", "update accrual_run set through = m(130)"],
+    "accrual_rounding": ["update accrual set exact = '10.5/3' where line_key = 'vcpu'",
+                         "update accrual set exact = '1.0151' where line_key = 'disk'"],
+    "tariff_text": ["update tariff_version set document = replace(document, 'USD', 'EUR') where version = 1",
+                    "delete from tariff_version where version = 1",
+                    "update tariff_version set recorded_at = m(-600) where version = 2"],
+    "calendar_overlap": ["insert into billing_calendar values ('UTC', 'day', '2026-01-01T12:00Z', '2026-01-02T12:00Z')"],
+    "vm_twice": ["insert into vm select (r).* from (select v #= hstore('account_id', '1') as r from vm v) x",
+                 "update volume set vm_id = 77", "update nic set account_id = 1"],
+    "simulated_shown": ["update host set simulated = true", "update usage_window set simulated = true where raw_cpu_ns = 1700"],
+    "alarm_told": ["delete from notification where kind = 'clear'", "delete from notification where alarm_id = 901",
+                   "update alarm set cleared_at = null where id = 900"],
+    "job_stuck": ["update job set created = now() - interval '11 minutes' where state = 'pending'",
+                  "update job set state = 'running', lease_until = now() - interval '6 minutes' where state = 'pending'",
+                  "update job set finished = null where state = 'succeeded'"],
+}
+EMPTY = """truncate lifetime, usage_window, accrual, accrual_run, billing_calendar, notification, delivery, alarm, job,
+    nic, volume, vm, host_contact, host, account_tariff, tariff_version, tariff"""
+
+
+@pytest.fixture(scope="module")
+def base():
+    s = Stack(hypervisor="none", checked=False, **{"billing.interval": "1h"})
+    try:
+        s.start()
+        run(BIN / "jeoul-first-admin", env=s.env)
+        # Minutes from the start of this hour, which may be in the future.
+        s.sql("""create function m(n integer) returns timestamptz language sql stable as
+            $$ select date_trunc('hour', now()) + n * interval '1 minute' $$; create extension hstore""")
+        yield s
+    finally:
+        s.remove()
+
+
+@pytest.fixture
+def healthy(base):
+    base.sql(EMPTY)
+    base.sql(HEALTHY)
+    return base
+
+
+def test_every_check_has_its_breach_here_and_says_what_to_do():
+    assert NAMES == sorted(BREACHES) and len(NAMES) >= 19
+    for name in NAMES:
+        text = (TOP / f"sql/checks/{name}.sql").read_text()
+        head = re.match(r"-- \S.*?\n-- A row means: \S.*?\n-- To do: \S.*?\n(?!--)", text, re.S)
+        assert head, f"{name}: its head must say what holds, what a row means, and what to do"
+
+
+def test_a_healthy_database_has_no_breach(healthy):
+    assert healthy.check() == []
+    rows = [healthy.sql(f"select count(*) from {t}")[0][0] for t in ("lifetime", "usage_window", "accrual", "alarm", "job")]
+    assert min(rows) > 0, "nothing was asked about nothing"
+
+
+@pytest.mark.parametrize("name,number", [(n, i) for n in NAMES for i in range(len(BREACHES.get(n, [])))])
+def test_planted_breach_is_found(healthy, name, number):
+    breach = BREACHES[name][number]
+    constraint = "lifetime_account_id_resource_id_kind_tstzrange_excl"
+    healthy.sql(breach.replace("{exclusion}", constraint))
+    try:
+        found = healthy.check(name)
+        assert [c["check"] for c in found] == [name]
+        assert found[0]["first"] and found[0]["means"] and found[0]["try"]
+    finally:
+        if "{exclusion}" in breach:
+            healthy.sql("truncate lifetime")
+            healthy.sql(f"""alter table lifetime add constraint {constraint} exclude using gist (account_id with =,
+                resource_id with =, kind with =, tstzrange(valid_from, valid_to) with &&)""")
+
+
+def test_doctor_tells_the_breach_and_what_to_do(healthy):
+    healthy.sql("update accrual_run set total = 6")
+    done = run(BIN / "jeoul", "doctor", env=healthy.env, check=False)
+    line = next(l for l in done.stdout.splitlines() if "accrual_sum" in l)
+    assert line.startswith("FAIL") and done.returncode == 7
+    assert "try: wait for one round of billing" in done.stdout and "total=6" in done.stdout
+    verdicts = json.loads(run(BIN / "jeoul", "--json", "doctor", env=healthy.env, check=False).stdout)
+    told = {v["check"]: v for v in verdicts}
+    assert told["data accrual_sum"]["verdict"] == "FAIL" and "data" not in told
+    healthy.sql("update accrual_run set total = subtotal + tax")
+    verdicts = json.loads(run(BIN / "jeoul", "--json", "doctor", env=healthy.env, check=False).stdout)
+    assert [v["found"] for v in verdicts if v["check"] == "data"] == [f"all {len(NAMES)} checks of usage and charges hold"]
+
+
+def test_the_tool_reads_only_and_says_when_it_could_not_ask(healthy, tmp_path):
+    assert run(BIN / "jeoul-check", "no_such_check", env=healthy.env, check=False).returncode == 2
+    text = run(BIN / "jeoul-check", "accrual_sum", env=healthy.env)
+    assert text.stdout == "OK    accrual_sum\n"
+    gone = run(BIN / "jeoul-check", "--set", f"state={tmp_path}", env=healthy.env, check=False)
+    assert gone.returncode == 3 and "database" in gone.stderr
+    denied = run("setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups", BIN / "jeoul-check",
+                 env=healthy.env, check=False) if pathlib.Path("/usr/bin/setpriv").exists() else None
+    assert denied is None or denied.returncode == 3
