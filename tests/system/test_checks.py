@@ -1,7 +1,9 @@
 """Each question of sql/checks finds its breach, keeps silent on a healthy database, and doctor tells."""
 import json
+import os
 import pathlib
 import re
+import signal
 
 import pytest
 
@@ -75,7 +77,7 @@ BREACHES = {
         "update usage_window set window_to = window_to + interval '1 second' where resource_kind = 'volume'",
         "update usage_window set through = window_from where raw_cpu_ns = 1700",
         "update usage_window set through = window_to + interval '1 us' where raw_cpu_ns = 1700",
-        "update usage_window set window_from = m(0), window_to = m(60), through = m(55) where raw_cpu_ns = 1700"],
+        "update usage_window set window_from = m(60), window_to = m(120), through = m(119) where raw_cpu_ns = 1700"],
     "window_overlap": [
         "update usage_window set window_from = m(-121) where raw_cpu_ns = 1700",
         "update usage_window set through = m(-121) where raw_cpu_ns = 1700"],
@@ -103,7 +105,7 @@ BREACHES = {
     "simulated_shown": ["update host set simulated = true", "update usage_window set simulated = true where raw_cpu_ns = 1700"],
     "alarm_told": ["delete from notification where kind = 'clear'", "delete from notification where alarm_id = 901",
                    "update alarm set cleared_at = null where id = 900"],
-    "job_stuck": ["update job set created = now() - interval '11 minutes' where state = 'pending'",
+    "job_stuck": ["update job set due = now() - interval '11 minutes' where state = 'pending'",
                   "update job set state = 'running', lease_until = now() - interval '6 minutes' where state = 'pending'",
                   "update job set finished = null where state = 'succeeded'"],
 }
@@ -120,8 +122,14 @@ def base():
         # Minutes from the start of this hour, which may be in the future.
         s.sql("""create function m(n integer) returns timestamptz language sql stable as
             $$ select date_trunc('hour', now()) + n * interval '1 minute' $$; create extension hstore""")
+        # The others would mend what is planted: a stale job, an old round of billing.
+        for role in ("provision", "meter", "billing", "snmp"):
+            os.kill(s.child(role)["pid"], signal.SIGSTOP)
         yield s
     finally:
+        for child in (s.status() or {"children": []})["children"]:
+            if child["name"] in ("provision", "meter", "billing", "snmp") and child["pid"]:
+                os.kill(child["pid"], signal.SIGCONT)
         s.remove()
 
 
