@@ -170,11 +170,21 @@ lint: build
 	@setup/lint $(BUILD)
 
 PREFIX ?= /usr
+# Programs, manual pages and the unit of systemd; setup/users makes the users they run as.
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/libexec/jeoul
 	install -m 755 $(BUILD)/bin/jeoul $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 $(BUILD)/bin/jeould $(DESTDIR)$(PREFIX)/sbin/
-	install -m 755 $(filter-out %/jeoul %/jeould,$(PROGRAMS)) setup/host $(DESTDIR)$(PREFIX)/libexec/jeoul/
+	install -m 755 $(filter-out %/jeoul %/jeould,$(PROGRAMS)) setup/host setup/users setup/lib.sh $(DESTDIR)$(PREFIX)/libexec/jeoul/
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8
+	docs/man/build $(BUILD)/man
+	install -m 644 $(BUILD)/man/jeoul.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -m 644 $(BUILD)/man/jeoul.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/
+	install -m 644 $(BUILD)/man/jeould.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	install -d $(DESTDIR)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/jeoul/tariffs $(DESTDIR)$(PREFIX)/share/snmp/mibs
+	sed 's|/usr/sbin|$(PREFIX)/sbin|' setup/jeould.service > $(DESTDIR)/lib/systemd/system/jeould.service
+	install -m 644 billing/presets/*.json $(DESTDIR)$(PREFIX)/share/jeoul/tariffs/
+	install -m 644 snmp/mib/*.txt $(DESTDIR)$(PREFIX)/share/snmp/mibs/
 
 clean:
 	rm -rf build build-*
