@@ -298,6 +298,43 @@ control_status(void *context, struct buf *out)
 	supervise_status(d->supervise, out);
 }
 
+/* What is made once, at the start: a change of these is refused as a whole. */
+static bool
+may_change(const struct conf *now, const struct conf *fresh, struct err *e)
+{
+	static const enum conf_id fixed[] = { CONF_STATE, CONF_DATABASE_URL,
+		CONF_DATABASE_BIN, CONF_HYPERVISOR, CONF_HYPERVISOR_URI };
+
+	for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
+		if (strcmp(conf_text(now, fixed[i]), conf_text(fresh, fixed[i])) != 0)
+			return err_set(e, ERR_CONFLICT,
+			    "a change of %s needs jeould to be stopped and started again",
+			    conf_key(fixed[i]));
+	return true;
+}
+
+/* The whole new configuration, or, when any of it can't be, the whole old one. */
+static bool
+reload_try(struct daemon *d, struct conf *fresh, struct err *e)
+{
+	const struct conf *now = supervise_conf(d->supervise);
+	const char *endpoint = NULL;
+	int fd = -1;
+
+	if (!conf_load(fresh, d->options.file, d->options.flags, d->options.flag_count,
+		e) ||
+	    !may_change(now, fresh, e))
+		return false;
+	endpoint = conf_text(fresh, CONF_WEB_LISTEN);
+	if (strcmp(endpoint, conf_text(now, CONF_WEB_LISTEN)) != 0) {
+		fd = listen_open(endpoint, e);
+		if (fd < 0)
+			return false;
+	}
+	supervise_reload(d->supervise, fresh, fd);
+	return true;
+}
+
 static void
 reload(evutil_socket_t unused_signal unused, short unused_what unused, void *context)
 {
@@ -305,10 +342,8 @@ reload(evutil_socket_t unused_signal unused, short unused_what unused, void *con
 	struct conf *fresh = conf_new();
 	struct err e = ERR_INIT;
 
-	if (conf_load(fresh, d->options.file, d->options.flags, d->options.flag_count,
-		&e)) {
+	if (reload_try(d, fresh, &e)) {
 		log_info("configuration read again: the programs are started with it");
-		supervise_reload(d->supervise, fresh);
 		return;
 	}
 	log_error("%s: the old configuration stays in force", e.text);

@@ -489,11 +489,21 @@ supervise_stop(struct supervise *s)
 }
 
 void
-supervise_reload(struct supervise *s, struct conf *conf)
+supervise_reload(struct supervise *s, struct conf *conf, int listen_fd)
 {
+	if (listen_fd >= 0) {
+		(void)close(s->listen_fd);
+		s->listen_fd = listen_fd;
+	}
 	conf_free(s->conf);
 	s->conf = conf;
 	signal_all(s, false, SIGTERM);
+}
+
+const struct conf *
+supervise_conf(const struct supervise *s)
+{
+	return s->conf;
 }
 
 static void

@@ -26,8 +26,11 @@ must_check bool supervise_start(struct event_base *base, struct conf *conf,
 /* Roles first, then the services; stopped() when all are gone, at the latest after 5 s.
  */
 void supervise_stop(struct supervise *s);
-/* New settings: all roles are started again with them.  Takes conf over. */
-void supervise_reload(struct supervise *s, struct conf *conf);
+/* New settings: all roles are started again with them, the web on that socket unless it
+ * is -1.  Takes both over. */
+void supervise_reload(struct supervise *s, struct conf *conf, int listen_fd);
+/* The settings in force; valid until the next supervise_reload(). */
+const struct conf *supervise_conf(const struct supervise *s);
 /* One JSON object: {"ready":true,"children":[{"name":..,"pid":..,"state":..},...]} */
 void supervise_status(const struct supervise *s, struct buf *out);
 bool supervise_ready(const struct supervise *s);

@@ -1,10 +1,12 @@
 """What a start refuses: one clear message with the next step, and nothing half made."""
+import os
+import signal
 import socket
 import subprocess
 
 import pytest
 
-from conftest import BIN, Stack, run
+from conftest import BIN, Stack, free_port, run, wait_for
 
 
 @pytest.fixture
@@ -80,3 +82,40 @@ def test_second_jeould_is_refused_and_stop_leaves_nothing(fresh):
     alive = [p for p in pids if subprocess.run(["ps", "-o", "stat=", "-p", str(p)], text=True,
              capture_output=True).stdout.strip()[:1] not in ("", "Z")]
     assert not alive
+
+
+def test_reload_takes_all_of_it_or_nothing(fresh):
+    """SIGHUP: a new address is served at once; what can't be leaves the old settings in force."""
+    conf = fresh.state.parent / (fresh.state.name + ".conf")
+    other, taken = free_port(), socket.socket()
+    taken.bind(("127.0.0.1", 0))
+    taken.listen()
+    del fresh.env["JEOUL_WEB_LISTEN"]
+
+    def answers(port):
+        with socket.socket() as s:
+            return s.connect_ex(("127.0.0.1", port)) == 0
+
+    def hang_up(listen, more=""):
+        conf.write_text(f"[web]\nlisten = 127.0.0.1:{listen}\n{more}")
+        os.kill(fresh.status()["pid"], signal.SIGHUP)
+
+    def log():
+        return (fresh.state / "log/jeould.log").read_text()
+
+    try:
+        conf.write_text(f"[web]\nlisten = 127.0.0.1:{fresh.port}\n")
+        assert start(fresh, "--config", str(conf)).returncode == 0
+        hang_up(other, "[meter]\nstep = 10\n")
+        wait_for("the refusal", lambda: log().count("the old configuration stays in force") == 1)
+        hang_up(other, "[database]\nurl = postgresql://nowhere:1/x\n")
+        wait_for("the second refusal", lambda: "a change of database.url needs jeould to be stopped" in log())
+        hang_up(taken.getsockname()[1])
+        wait_for("the third refusal", lambda: "is taken by" in log())
+        assert answers(fresh.port) and not answers(other)
+        hang_up(other)
+        wait_for("the new address", lambda: answers(other) and not answers(fresh.port))
+        wait_for("all programs", fresh.ready)
+    finally:
+        taken.close()
+        conf.unlink()
