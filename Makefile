@@ -104,7 +104,7 @@ endef
 $(foreach t,$(patsubst tests/bench/%.c,%,$(BENCH_SOURCES)),$(eval $(call bench_rules,$(t))))
 
 .PHONY: build run stop clean-state check unit vectors lint format format-check clean install
-.PHONY: bench bench-meter bench-rating bench-web bench-snmp bench-programs
+.PHONY: fresh bench bench-meter bench-rating bench-web bench-snmp bench-programs
 build: $(PROGRAMS)
 
 $(BUILD)/obj/%.o: %.c | $(GEN_HEADERS)
@@ -153,6 +153,8 @@ clean-state:
 	@setup/stop --clean
 check:
 	@setup/check
+fresh:
+	@tests/fresh $(FRESH)
 
 # Lines of "name value unit", each figure beside its floor or peer of the same run.
 bench-programs: $(BENCH_PROGRAMS)
