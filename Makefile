@@ -118,6 +118,8 @@ $(BUILD)/%.a:
 $(BUILD)/gen/%_stmt.gen.h $(BUILD)/gen/%_stmt.gen.c: sql/query/%.sql sql/statements.awk
 	@mkdir -p $(@D)
 	awk -v program=$* -v out=$(BUILD)/gen -f sql/statements.awk $<
+# Made on the way, and kept: else the second `make` builds all again.
+.SECONDARY: $(GEN_HEADERS) $(GEN_OBJECTS:.o=.c)
 $(BUILD)/gen/%_stmt.gen.o: $(BUILD)/gen/%_stmt.gen.c
 	$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-overlength-strings -c -o $@ $<
 
