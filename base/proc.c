@@ -22,6 +22,17 @@ enum {
 	FLAGS_MAX = 32,
 	STOPS_MAX = 16,
 	CONF_TEXT_MAX = 256 * 1024,
+	ALERTS_MOST = 256,
+	ALERT_EVERY_S = 10,
+	CLEARS_SAID = 3,
+};
+
+/* What this program has reported, to be said again. */
+struct alert {
+	char *key; /* "RULE\tOBJECT" */
+	char *text;
+	bool raised;
+	int left; /* of a clear: how often it is still said */
 };
 
 struct stop_handler {
@@ -38,6 +49,9 @@ struct proc {
 	bool has_parent;
 	proc_alert_handler on_alert;
 	void *alert_context;
+	struct alert alerts[ALERTS_MOST];
+	size_t alert_count;
+	struct event *alert_timer;
 	struct stop_handler stops[STOPS_MAX];
 	size_t stop_count;
 };
@@ -294,15 +308,75 @@ proc_status(struct proc *p, const char *fmt, ...)
 	tell_parent(p, text);
 }
 
+static void
+alert_say(const struct proc *p, const struct alert *a)
+{
+	char message[MESSAGE_MAX];
+
+	(void)snprintf(message, sizeof(message), "alert %s\t%d\t%s", a->key, a->raised,
+	    a->text);
+	tell_parent(p, message);
+}
+
+static void
+alert_forget(struct proc *p, size_t i)
+{
+	free(p->alerts[i].key);
+	free(p->alerts[i].text);
+	p->alerts[i] = p->alerts[--p->alert_count];
+}
+
+static void
+alerts_repeat(evutil_socket_t unused_fd unused, short unused_what unused, void *context)
+{
+	struct proc *p = context;
+
+	for (size_t i = p->alert_count; i-- > 0;) {
+		struct alert *a = &p->alerts[i];
+		alert_say(p, a);
+		if (!a->raised && --a->left <= 0)
+			alert_forget(p, i);
+	}
+}
+
+static void
+alert_timer_start(struct proc *p)
+{
+	struct timeval tv = { .tv_sec = ALERT_EVERY_S };
+
+	if (p->alert_timer != NULL)
+		return;
+	p->alert_timer = event_new(p->base, -1, EV_PERSIST, alerts_repeat, p);
+	if (p->alert_timer == NULL || event_add(p->alert_timer, &tv) != 0)
+		abort();
+}
+
+/* With more at once than anybody reads the oldest is no longer repeated. */
+static struct alert *
+alert_slot(struct proc *p, const char *key)
+{
+	for (size_t i = 0; i < p->alert_count; i++)
+		if (strcmp(p->alerts[i].key, key) == 0)
+			return &p->alerts[i];
+	if (p->alert_count == ALERTS_MOST)
+		alert_forget(p, 0);
+	p->alerts[p->alert_count] = (struct alert){ .key = mem_strdup(key) };
+	return &p->alerts[p->alert_count++];
+}
+
 void
 proc_alert(struct proc *p, const char *rule, const char *object, bool raised,
     const char *text)
 {
-	char message[MESSAGE_MAX];
+	scoped_free char *key = mem_printf("%.100s\t%.200s", rule, object);
+	struct alert *a = alert_slot(p, key);
 
-	(void)snprintf(message, sizeof(message), "alert %s\t%s\t%d\t%s", rule, object,
-	    raised, text);
-	tell_parent(p, message);
+	free(a->text);
+	a->text = mem_strdup(text);
+	a->raised = raised;
+	a->left = CLEARS_SAID;
+	alert_say(p, a);
+	alert_timer_start(p);
 }
 
 void

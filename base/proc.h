@@ -34,7 +34,9 @@ void proc_status(struct proc *p, const char *fmt, ...) printf_like(2, 3);
 
 /*
  * An alarm that can't go through PostgreSQL ("database is down"): the parent passes it
- * on to snmp.  raised false clears it.
+ * on to snmp.  raised false clears it.  What is raised is said again every 10 s, and a
+ * clear some more times, since snmp may be starting just then; snmp ends what nobody
+ * says any more.  Call it when the state changes.
  */
 void proc_alert(struct proc *p, const char *rule, const char *object, bool raised,
     const char *text);

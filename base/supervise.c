@@ -28,6 +28,7 @@ enum {
 	EXIT_REFUSED = 3, /* jeoul-migrate: waiting mends nothing */
 	WAIT_MOST_S = 30,
 	DEATHS_ALARM = 5,
+	ALERT_EVERY_S = 10,
 	KILL_AFTER_MS = 3500,
 	SERVICE_KILL_AFTER_MS = 1000,
 };
@@ -65,6 +66,7 @@ struct supervise {
 	size_t count;
 	struct event *reaper;
 	struct event *kill_timer;
+	struct event *alert_timer;
 	bool stopping;
 	bool services_stopping;
 	bool was_ready;
@@ -135,6 +137,17 @@ alert_down(struct child *c, bool raised)
 	(void)snprintf(message, sizeof(message), "alert role.down\t%s\t%d\t%s %s",
 	    c->name, raised, c->name, raised ? "keeps dying: see the log" : "runs again");
 	alert_pass(c->owner, message);
+}
+
+/* Said again and again, since snmp may be the one that was down (base/proc.h). */
+static void
+alerts_repeat(evutil_socket_t unused_fd unused, short unused_what unused, void *context)
+{
+	struct supervise *s = context;
+
+	for (size_t i = 0; i < s->count; i++)
+		if (s->children[i].alarmed)
+			alert_down(&s->children[i], true);
 }
 
 static void
@@ -567,6 +580,7 @@ supervise_start(struct event_base *base, struct conf *conf, const char *program_
     struct err *e)
 {
 	struct supervise *s = mem_alloc(sizeof(*s));
+	const struct timeval every = { .tv_sec = ALERT_EVERY_S };
 	char log[STATE_PATH_MAX];
 
 	s->base = base;
@@ -582,7 +596,9 @@ supervise_start(struct event_base *base, struct conf *conf, const char *program_
 	}
 	s->reaper = evsignal_new(base, SIGCHLD, reap, s);
 	s->kill_timer = evtimer_new(base, kill_late, s);
-	if (s->reaper == NULL || s->kill_timer == NULL || event_add(s->reaper, NULL) != 0)
+	s->alert_timer = event_new(base, -1, EV_PERSIST, alerts_repeat, s);
+	if (s->reaper == NULL || s->kill_timer == NULL || s->alert_timer == NULL ||
+	    event_add(s->reaper, NULL) != 0 || event_add(s->alert_timer, &every) != 0)
 		abort();
 	*out = s;
 	(void)setenv("JEOUL_CONF_FD", "4",

@@ -1,40 +1,70 @@
--- Statements of jeoul-snmp.
+-- Statements of jeoul-snmp.  It decides by itself what is told to whom and writes that down
+-- here; what the tables know of hosts, usage and people it reads.
 
--- name: host_trouble
--- Hosts that were not reached for too long: since when, and why.  A host that nobody could
--- look at (no collector, no contact row yet) is no trouble of the host.
-select h.uuid, h.name, c.failing_since, coalesce(c.error, h.error, 'no answer') as error
-from host h join host_contact c on c.host_id = h.id
-where h.removed is null and c.failing_since is not null
-  and c.failing_since <= $1::timestamptz
+-- name: alarm_put
+-- The state of an alarm.  Where another sender holds the same alarm already, its row stays.
+insert into alarm (uuid, rule, object_kind, object_uuid, object_name, severity, text,
+    raised_at, changed_at, cleared_at, count, flapping)
+select $1::uuid, $2, $3, $4::uuid, $5, $6, $7, $8::timestamptz, $9::timestamptz, $10::timestamptz,
+    $11::integer, $12::boolean
+where $10::timestamptz is not null or not exists (select from alarm o
+    where o.rule = $2 and o.object_name = $5 and o.cleared_at is null and o.uuid <> $1::uuid)
+on conflict (uuid) do update set severity = excluded.severity, text = excluded.text,
+    changed_at = excluded.changed_at, cleared_at = coalesce(alarm.cleared_at, excluded.cleared_at),
+    count = excluded.count, flapping = excluded.flapping
+-- name: notification_put
+insert into notification (uuid, number, alarm_id, kind, at, severity, text, times)
+select $1::uuid, $2::bigint, a.id, $4, $5::timestamptz, $6, $7, $8::integer
+from alarm a where a.uuid = $3::uuid
+on conflict (uuid) do nothing
+-- name: delivery_put
+insert into delivery (seq, receiver, state, attempts, sent_at, error)
+select n.seq, $2, $3, $4::integer, $5::timestamptz, $6 from notification n where n.uuid = $1::uuid
+on conflict (seq, receiver) do update set state = excluded.state, attempts = excluded.attempts,
+    sent_at = excluded.sent_at, error = excluded.error
+where delivery.state = 'waiting'
+
+-- name: alarm_acknowledged
+select uuid from alarm where cleared_at is null and acknowledged_at is not null
 -- name: alarm_active
-select id, rule, object_name from alarm where cleared_at is null and rule = $1
--- name: alarm_raise
-insert into alarm (rule, object_kind, object_uuid, object_name, severity, text, raised_at)
-values ($1, $2, $3::uuid, $4, $5, $6, $7::timestamptz)
-on conflict (rule, object_name) where cleared_at is null do nothing
-returning id
--- name: alarm_clear
-update alarm set cleared_at = greatest($3::timestamptz, raised_at)
-where rule = $1 and object_name = $2 and cleared_at is null
-returning id
--- name: notification_insert
-insert into notification (alarm_id, kind, at, severity, text)
-values ($1::bigint, $2, $3::timestamptz, $4, $5) returning seq
--- name: delivery_insert
-insert into delivery (seq, receiver) values ($1::bigint, $2) on conflict do nothing
--- name: delivery_due
-select d.seq, d.receiver, d.attempts, n.kind, n.at, n.severity, n.text, a.uuid, a.rule, a.object_kind,
-    coalesce(a.object_uuid::text, '') as object_uuid, a.object_name
-from delivery d join notification n on n.seq = d.seq join alarm a on a.id = n.alarm_id
-where d.sent_at is null and d.next_try <= now()
-order by d.seq limit 64
--- name: delivery_sent
-update delivery set sent_at = now(), attempts = attempts + 1, error = null
-where seq = $1::bigint and receiver = $2
--- name: delivery_failed
-update delivery set attempts = attempts + 1, error = $3,
-    next_try = now() + least(interval '60 seconds', interval '1 second' * (2 ^ least(attempts, 6)))
-where seq = $1::bigint and receiver = $2
+-- What the tables hold as wrong, for a jeoul-snmp that has lost its journal.
+select uuid, rule, object_kind, coalesce(object_uuid::text, '') as object_uuid, object_name, severity, text,
+    raised_at, changed_at, count, flapping
+from alarm where cleared_at is null order by id limit 10000
 -- name: delivery_waiting
-select count(*) from delivery where sent_at is null
+-- What the tables hold as undelivered, likewise.
+select n.uuid, n.number, n.kind, n.at, n.severity, n.text, n.times, a.uuid as alarm_uuid, a.rule,
+    a.object_kind, coalesce(a.object_uuid::text, '') as object_uuid, a.object_name, d.receiver, d.attempts
+from delivery d join notification n on n.seq = d.seq join alarm a on a.id = n.alarm_id
+where d.state = 'waiting' order by n.number, n.uuid, d.receiver limit 4096
+
+-- Rules: uuid and name of what is in trouble, severity (null: that of the rule), what to say.
+
+-- name: rule_host_unreachable
+-- Hosts that were not reached for too long.  A host that nobody could look at (no collector,
+-- no contact row yet) is no trouble of the host.
+select h.uuid, h.name, null::text as severity,
+    format('host %s is unreachable since %s: %s', h.name, to_char(c.failing_since, 'YYYY-MM-DD HH24:MI:SS TZ'),
+        coalesce(c.error, h.error, 'no answer')) as text
+from host h join host_contact c on c.host_id = h.id
+where h.removed is null and c.failing_since is not null and c.failing_since <= $1::timestamptz
+-- name: rule_meter_late
+select h.uuid, h.name, null::text as severity,
+    format('host %s: not sampled since %s: is jeoul-meter at work?', h.name,
+        to_char(c.last_ok, 'YYYY-MM-DD HH24:MI:SS TZ')) as text
+from host h join host_contact c on c.host_id = h.id
+where h.removed is null and h.state = 'Up' and c.failing_since is null and c.last_ok <= $1::timestamptz
+-- name: rule_usage_unrated
+select a.uuid, a.name, null::text as severity,
+    format('account %s: no price in its tariff for %s', a.name,
+        (select string_agg(sku, ', ' order by sku) from jsonb_array_elements_text(r.unrated) sku)) as text
+from accrual_run r join account a on a.id = r.account_id
+where jsonb_array_length(r.unrated) > 0 and r.period_from <= now() and r.period_to > now()
+-- name: rule_meter_gap
+select a.uuid, a.name, null::text as severity,
+    format('account %s: %s resources were not measured for %s s in all, the last until %s: not billed', a.name,
+        count(distinct g.resource_id), round(extract(epoch from sum(g.gap_to - g.gap_from))),
+        to_char(max(g.gap_to), 'YYYY-MM-DD HH24:MI:SS TZ')) as text
+from meter_gap g join account a on a.id = g.account_id
+where g.gap_to > $1::timestamptz
+group by a.id

@@ -288,7 +288,7 @@ select now() as now,
     (select max(through) from usage_window where window_from > now() - interval '2 days') as usagethrough,
     (select min(through) from accrual_run where period_from <= now() and period_to > now()) as ratedthrough,
     (select count(*) from alarm where cleared_at is null) as alarms,
-    (select count(*) from delivery where sent_at is null) as undelivered,
+    (select count(*) from delivery where state = 'waiting') as undelivered,
     (select count(*) from job where state in ('pending', 'running')) as jobs,
     (select count(*) from host where simulated and removed is null) as simulated;
 

@@ -1,34 +1,176 @@
-"""One alarm, host unreachable: a v2c trap at a real snmptrapd, an RFC 5424 line at a real rsyslogd."""
+"""Alarms at a real snmptrapd and a real rsyslogd, with everything that may be away, away."""
 import os
 import re
 import signal
 import subprocess
+import time
 
 import pytest
 
-from conftest import BIN, Stack, free_port, run, wait_for
+from conftest import BIN, Stack, run, wait_for
+from noc import FIXTURES, ROOT, Rsyslogd, Sender, Trapd, story, text
+from conftest import TOP
 
+RULE = "role.down"
+
+
+@pytest.fixture
+def receivers(tmp_path):
+    """One of each kind, not started yet: informs with traps, traps alone, syslog by UDP and by TCP."""
+    all_of_them = [Trapd(tmp_path, "auto"), Trapd(tmp_path, "trap"), Rsyslogd(tmp_path, "udp"),
+                   Rsyslogd(tmp_path, "tcp", "tcp")]
+    yield all_of_them
+    for r in all_of_them:
+        r.stop()
+
+
+def settings_of(receivers):
+    auto, trap, udp, tcp = (r.port for r in receivers)
+    return {"snmp.trap": f"127.0.0.1:{auto} 127.0.0.1:{trap},trap",
+            "syslog.target": f"udp:127.0.0.1:{udp} tcp:127.0.0.1:{tcp}"}
+
+
+@pytest.fixture
+def sender(tmp_path, receivers):
+    s = Sender(tmp_path, **settings_of(receivers))
+    yield s
+    s.stop()
+
+
+def told(receivers, words, seconds=45, **wanted):
+    try:
+        wait_for(f"{words} at each receiver",
+                 lambda: all(story(r, **wanted) == words for r in receivers), seconds)
+    except AssertionError:
+        raise AssertionError(f"{words} wanted, got " + str([story(r, **wanted) for r in receivers])) from None
+
+
+def same_everywhere(receivers, **wanted):
+    """Every copy, at every receiver, of the n-th notification has the same ids."""
+    ids = [list(dict.fromkeys((n["word"], n["alarm"], n["notice"], int(n["seq"])) for n in r.notices(**wanted)))
+           for r in receivers]
+    assert all(i == ids[0] for i in ids), ids
+    assert len({alarm for _, alarm, _, _ in ids[0]}) == 1, "one alarm, from raise to clear"
+    numbers = [seq for _, _, _, seq in ids[0]]
+    assert numbers == sorted(numbers)
+    return ids[0]
+
+
+# ---- the receivers are away
+
+def test_what_happened_while_the_receivers_were_away_arrives_in_order(sender, receivers):
+    sender.start()
+    sender.tell(RULE, "meter", True, "meter keeps dying")
+    wait_for("the first tries", lambda: text(sender.log).count("tried again until it is back") == 4, 10)
+    sender.tell(RULE, "meter", False, "meter runs again")
+    for r in receivers:
+        r.start()
+    told(receivers, ["raise", "clear"], rule=RULE)
+    same_everywhere(receivers, rule=RULE)
+    assert {n["type"].split(",")[0] for n in receivers[0].notices()} == {"INFORM"}
+    assert {n["type"].split(",")[0] for n in receivers[1].notices()} == {"TRAP2"}
+
+
+def test_receivers_that_die_between_raise_and_clear_get_both(sender, receivers):
+    for r in receivers:
+        r.start()
+    sender.start()
+    sender.tell(RULE, "meter", True)
+    told(receivers, ["raise"], rule=RULE)
+    for r in receivers:
+        r.stop()
+    sender.tell(RULE, "meter", False)
+    wait_for("the refusals", lambda: text(sender.log).count("tried again until it is back") == 4, 20)
+    for r in receivers:
+        r.start()
+    told(receivers, ["raise", "clear"], rule=RULE)
+    same_everywhere(receivers, rule=RULE)
+
+
+def test_a_sender_that_is_killed_tells_what_it_owes(sender, receivers):
+    sender.start()
+    sender.tell(RULE, "meter", True)
+    wait_for("the first tries", lambda: text(sender.log).count("tried again until it is back") == 4, 10)
+    sender.kill()
+    for r in receivers:
+        r.start()
+    sender.start()
+    told(receivers, ["raise"], rule=RULE)
+    sender.tell(RULE, "meter", False)
+    told(receivers, ["raise", "clear"], rule=RULE)
+    same_everywhere(receivers, rule=RULE)
+
+
+def test_a_sender_that_is_killed_at_any_moment_loses_nothing(sender, receivers):
+    """Twelve kills among twelve alarms: each is told from raise to clear, in order."""
+    for r in receivers:
+        r.start()
+    for i in range(12):
+        sender.start()
+        sender.tell(RULE, f"thing{i}", True)
+        # What the program has taken over is on its disk before anybody else hears of it.
+        wait_for("it to be known", lambda i=i: f"alarm {RULE} thing{i}: raise" in text(sender.log), 10)
+        if i % 3:
+            sender.tell(RULE, f"thing{i}", False)
+            wait_for("its end", lambda i=i: f"alarm {RULE} thing{i}: clear" in text(sender.log), 10)
+        time.sleep(0.05 * i)  # another moment each time
+        sender.kill()
+    sender.start()
+    for i in range(0, 12, 3):
+        sender.tell(RULE, f"thing{i}", False)
+    for i in range(12):
+        for r in receivers:
+            name = {"object": f"thing{i}"} if isinstance(r, Trapd) else {"resource": f"thing{i}"}
+            wait_for(f"thing{i}", lambda r=r, name=name: story(r, **name) == ["raise", "clear"], 45)
+
+
+# ---- receivers that say nothing
+
+def test_a_noc_that_never_answers_gets_each_notification_once_as_a_trap(tmp_path):
+    """A program that takes every datagram and answers none: as a NOC that knows traps only, or a firewall."""
+    import socket
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.settimeout(15)
+        sender = Sender(tmp_path, **{"snmp.trap": f"127.0.0.1:{deaf.getsockname()[1]}"})
+        try:
+            sender.start()
+            sender.tell(RULE, "meter", True)
+            came = []
+            while not any(b"\xa7" in c[:40] for c in came):  # SNMPv2-Trap-PDU (RFC 3416)
+                came.append(deaf.recv(4096))
+            sender.tell(RULE, "meter", False)
+            deaf.settimeout(1.2)
+            end = time.monotonic() + 6
+            while time.monotonic() < end:
+                try:
+                    came.append(deaf.recv(4096))
+                except TimeoutError:
+                    pass
+        finally:
+            sender.stop()
+    about = [c for c in came if RULE.encode() in c]
+    traps = [c for c in about if b"\xa7" in c[:40]]
+    informs = [c for c in about if b"\xa6" in c[:40]]
+    assert len(traps) == 2, "raise and clear, once each"
+    assert len(informs) >= 2, "asked again, since a receiver that comes back answers"
+    assert about.index(traps[0]) >= 1, "an inform was tried first"
+
+
+# ---- the whole of Jeoul
 
 @pytest.fixture(scope="module")
 def noc(tmp_path_factory):
-    """snmptrapd and rsyslogd on ports of their own, and a Jeoul with a host that may fall silent."""
+    """All receivers and a Jeoul with a host that may fall silent."""
     folder = tmp_path_factory.mktemp("noc")
-    trap, syslog = free_port(), free_port()
-    (folder / "trapd.conf").write_text("disableAuthorization yes\n")
-    (folder / "rsyslog.conf").write_text(
-        f'module(load="imudp")\ninput(type="imudp" address="127.0.0.1" port="{syslog}")\n'
-        f'template(name="raw" type="string" string="%rawmsg%\\n")\n'
-        f'*.* action(type="omfile" file="{folder}/syslog.log" template="raw")\n')
-    receivers = [
-        subprocess.Popen(["snmptrapd", "-f", "-C", "-c", folder / "trapd.conf", "-Lf", folder / "traps.log",
-                          "-On", "-m", "", f"udp:127.0.0.1:{trap}"],
-                         env=os.environ | {"SNMP_PERSISTENT_DIR": str(folder), "MIBS": ""}),
-        subprocess.Popen(["rsyslogd", "-n", "-f", folder / "rsyslog.conf", "-i", folder / "rsyslog.pid"])]
-    s = Stack(**{"snmp.trap": f"127.0.0.1:{trap}", "syslog.target": f"udp:127.0.0.1:{syslog}",
-                 "alarm.host_after": "2s", "meter.step": "1s", "meter.deadline": "2s",
-                 "database.timeout": "3s"})
-    s.folder = folder
+    receivers = [Trapd(folder, "auto"), Trapd(folder, "trap"), Rsyslogd(folder, "udp"),
+                 Rsyslogd(folder, "tcp", "tcp")]
+    s = Stack(**settings_of(receivers), **{"alarm.host_after": "2s", "meter.step": "1s", "meter.deadline": "2s",
+                                           "database.timeout": "3s"})
+    s.receivers = receivers
     try:
+        for r in receivers:
+            r.start()
         s.start()
         run(BIN / "jeoul-first-admin", env=s.env)
         wait_for("the host", lambda: s.sql("select count(*) from host_contact where last_ok is not null")[0][0])
@@ -36,47 +178,79 @@ def noc(tmp_path_factory):
     finally:
         s.remove()
         for r in receivers:
-            r.kill()
-            r.wait()
+            r.stop()
 
 
-def text(path):
-    return path.read_text(errors="replace") if path.exists() else ""
+def stopped(*pids):
+    class Stopped:
+        def __enter__(self):
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+
+        def __exit__(self, *_):
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+    return Stopped()
 
 
-def test_raise_and_clear_arrive(noc):
-    root = "1.3.6.1.4.1.8072.9999.9999.7531"
-    libvirtd = noc.child("libvirtd")["pid"]
-    os.kill(libvirtd, signal.SIGSTOP)
-    try:
-        wait_for("the raise", lambda: f".{root}.0.1" in text(noc.folder / "traps.log"), 40)
-        wait_for("its line", lambda: "ALARM.RAISE" in text(noc.folder / "syslog.log"), 10)
-        assert [a for a in noc.jeoul("alarm", "list")], "listed by the API"
-    finally:
-        os.kill(libvirtd, signal.SIGCONT)
-    wait_for("the clear", lambda: f".{root}.0.3" in text(noc.folder / "traps.log"), 40)
-    line = wait_for("its line", lambda: re.search(r"<\d+>1 .*ALARM\.CLEAR.*", text(noc.folder / "syslog.log")), 10)[0]
-    assert 'perceivedSeverity="cleared"' in line and "[alarm " in line and "answers again" in line
-    raised = re.search(r"<(\d+)>1 \S+Z \S+ jeoul-snmp \d+ ALARM\.RAISE \[alarm .*", text(noc.folder / "syslog.log"))
-    assert raised and int(raised[1]) == 16 * 8 + 2, "local0, and RFC 5674's number for major"
-    trap = text(noc.folder / "traps.log")
-    assert f".{root}.1.5.3.3.0 = INTEGER: 4" in trap and "unreachable since" in trap
-    counts = noc.sql("select kind, count(*) from notification n join alarm a on a.id = n.alarm_id"
-                     " where a.rule = 'host.unreachable' group by 1")
-    assert dict(counts) == {"raise": 1, "clear": 1}, "no second alarm for the same trouble"
-    assert noc.sql("select count(*) from delivery where sent_at is null")[0][0] == 0
-
-
-def test_database_away_is_told_past_the_database(noc):
+def cluster(noc):
     server = noc.child("postgres")["pid"]
     backends = subprocess.run(["pgrep", "-P", str(server)], text=True, capture_output=True).stdout.split()
-    for pid in [server, *map(int, backends)]:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        wait_for("the alarm", lambda: "database.down" in text(noc.folder / "syslog.log"), 60)
-    finally:
-        for pid in [server, *map(int, backends)]:
-            os.kill(pid, signal.SIGCONT)
-    wait_for("its end", lambda: re.search(r"ALARM\.CLEAR.*database", text(noc.folder / "syslog.log")), 60)
+    return [server, *map(int, backends)]
+
+
+def test_a_host_falls_silent_and_answers_again(noc):
+    rule = "host.unreachable"
+    with stopped(noc.child("libvirtd")["pid"]):
+        told(noc.receivers, ["raise"], rule=rule)
+        wait_for("the API to list it", lambda: any(a["rule"] == rule for a in noc.jeoul("alarm", "list")), 5)
+    told(noc.receivers, ["raise", "clear"], rule=rule)
+    same_everywhere(noc.receivers, rule=rule)
+    raised, cleared = noc.receivers[2].notices(rule=rule)
+    assert raised["priority"] == 16 * 8 + 2, "local0, and RFC 5674's number for major"
+    assert cleared["perceivedSeverity"] == "cleared" and "answers again" in cleared["line"]
+    trap = noc.receivers[1].notices(rule=rule)[0]
+    assert trap["severity"] == "4" and "unreachable since" in trap["text"]
+    wait_for("all of it in the tables", lambda: noc.sql(
+        "select count(*), count(*) filter (where state = 'waiting') from delivery d join notification n using (seq)"
+        " join alarm a on a.id = n.alarm_id where a.rule = %s", rule)[0] == (8, 0), 15)
+    counts = noc.sql("select kind, count(*) from notification n join alarm a on a.id = n.alarm_id"
+                     " where a.rule = %s group by 1", rule)
+    assert dict(counts) == {"raise": 1, "clear": 1}, "no second alarm for the same trouble"
+    states = dict(noc.sql("select receiver, string_agg(distinct state, ',') from delivery group by 1"))
+    assert states[f"trap:127.0.0.1:{noc.receivers[0].port}"] == "confirmed", "informs are answered"
+    assert {s for r, s in states.items() if not r.endswith(str(noc.receivers[0].port))} == {"told"}
+
+
+def test_a_database_that_hangs_is_told_past_it(noc):
+    with stopped(*cluster(noc)):
+        told(noc.receivers, ["raise"], 60, rule="database.down")
+    told(noc.receivers, ["raise", "clear"], 60, rule="database.down")
+    same_everywhere(noc.receivers, rule="database.down")
     wait_for("its row", lambda: noc.sql("select count(*) from alarm where rule = 'database.down'"
-                                        " and cleared_at is not null")[0][0] >= 1, 30)
+                                        " and cleared_at is not null")[0][0] == 1, 30)
+
+
+def test_everything_was_away_and_both_arrive(noc):
+    """Receivers down, the role killed, PostgreSQL hung, all between raise and clear of one alarm."""
+    rule = "host.unreachable"
+    before = len(story(noc.receivers[0], rule=rule))
+    for r in noc.receivers:
+        r.stop()
+    with stopped(noc.child("libvirtd")["pid"]):
+        wait_for("the raise", lambda: noc.sql("select count(*) from alarm where rule = %s and cleared_at is null",
+                                              rule)[0][0], 40)
+        os.kill(noc.child("snmp")["pid"], signal.SIGKILL)
+        with stopped(*cluster(noc)):
+            wait_for("the hung database to be missed",
+                     lambda: "active" in noc.child("snmp")["status"] and noc.child("snmp")["restarts"] > 0, 40)
+            os.kill(noc.child("snmp")["pid"], signal.SIGKILL)
+    wait_for("the clear", lambda: noc.sql("select count(*) from alarm where rule = %s and cleared_at is null",
+                                          rule)[0][0] == 0, 60)
+    for r in noc.receivers:
+        r.start()
+    for r in noc.receivers:
+        wait_for("both", lambda r=r: story(r, rule=rule)[before:] == ["raise", "clear"], 60)
+    for r in noc.receivers:
+        ids = [n["alarm"] for n in r.notices(rule=rule)]
+        assert len(set(ids[before:])) == 1

@@ -1,0 +1,169 @@
+"""A NOC of its own: a real snmptrapd and a real rsyslogd that can be stopped and started."""
+import os
+import pathlib
+import re
+import socket
+import subprocess
+
+from conftest import BIN, TOP, free_port, wait_for
+
+FIXTURES = TOP / "tests/fixtures/mib"
+ROOT = ".1.3.6.1.4.1.8072.9999.9999.7531"
+COLUMNS = {1: "seq", 2: "alarm", 3: "severity", 4: "kind", 5: "uuid", 6: "object", 7: "rule", 8: "text",
+           9: "time", 10: "notice", 11: "times"}
+WORDS = {1: "raise", 2: "change", 3: "clear"}
+
+
+def text(path):
+    return path.read_text(errors="replace") if path.exists() else ""
+
+
+class Receiver:
+    """One receiving program; what it wrote stays when it is stopped."""
+
+    def __init__(self, folder, name):
+        self.folder = pathlib.Path(folder) / name
+        self.folder.mkdir()
+        self.port = free_port()
+        self.process = None
+        self.log = self.folder / "received.log"
+
+    def start(self):
+        assert self.process is None
+        self.process = subprocess.Popen([str(a) for a in self.command()], stdin=subprocess.DEVNULL,
+                                        env=os.environ | {"SNMP_PERSISTENT_DIR": str(self.folder), "MIBS": ""})
+        wait_for(f"{self.command()[0]} at its port", self.listening, 10)
+
+    def listening(self):
+        if self.process.poll() is not None:  # the port may have been taken: say so at once
+            raise AssertionError(f"{self.command()}: ended with {self.process.returncode}")
+        want = f":{self.port:04X} "
+        return any(want in text(pathlib.Path(p)) for p in ("/proc/net/udp", "/proc/net/tcp"))
+
+    def stop(self):
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+
+
+class Trapd(Receiver):
+    def __init__(self, folder, name="trapd", users=()):
+        super().__init__(folder, name)
+        lines = ["disableAuthorization yes", "format2 %V|%P|%v\\n"] + [f"createUser {u}" for u in users]
+        (self.folder / "trapd.conf").write_text("\n".join(lines) + "\n")
+
+    def command(self):
+        return ["snmptrapd", "-f", "-C", "-c", self.folder / "trapd.conf", "-A", "-Lf", self.log,
+                "-On", "-m", "", f"udp:127.0.0.1:{self.port}"]
+
+    def notices(self, **wanted):
+        """What came, in the order in which it came."""
+        found = []
+        for line in text(self.log).splitlines():
+            trap = re.search(r"\.1\.3\.6\.1\.6\.3\.1\.1\.4\.1\.0 = OID: (\S+?)\.0\.(\d+)(?:\||$)", line)
+            if not trap:
+                continue
+            notice = {"type": line.split("|")[0], "word": WORDS[int(trap[2])]}
+            for column, value in re.findall(re.escape(trap[1]) + r"\.1\.5\.3\.(\d+)\.0 = [\w-]+: (.*?)(?=\||$)", line):
+                notice[COLUMNS[int(column)]] = value.strip('"')
+            if all(notice.get(k) == v for k, v in wanted.items()):
+                found.append(notice)
+        return found
+
+
+class Rsyslogd(Receiver):
+    def __init__(self, folder, name="rsyslogd", kind="udp", extra="", module=""):
+        super().__init__(folder, name)
+        (self.folder / "rsyslog.conf").write_text(
+            f'module(load="im{kind}"{module})\ninput(type="im{kind}" address="127.0.0.1" port="{self.port}"{extra})\n'
+            'template(name="raw" type="string" string="%rawmsg%\\n")\n'
+            f'*.* action(type="omfile" file="{self.log}" template="raw")\n')
+
+    def command(self):
+        return ["rsyslogd", "-n", "-f", self.folder / "rsyslog.conf", "-i", self.folder / "rsyslog.pid"]
+
+    def notices(self, **wanted):
+        found = []
+        for line in text(self.log).splitlines():
+            word = re.match(r"<(\d+)>1 (\S+) \S+ jeoul-snmp \d+ ALARM\.([A-Z]+) ", line)
+            if not word:
+                continue
+            notice = dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', line))
+            notice |= {"word": word[3].lower(), "priority": int(word[1]), "alarm": notice.get("id"), "line": line}
+            if all(notice.get(k) == v for k, v in wanted.items()):
+                found.append(notice)
+        return found
+
+
+def story(receiver, **wanted):
+    """The words that came, each notification once (the first time), in order: what a NOC that dedupes sees."""
+    seen, words = set(), []
+    for n in receiver.notices(**wanted):
+        if n["notice"] not in seen:
+            seen.add(n["notice"])
+            words.append(n["word"])
+    return words
+
+
+class Sender:
+    """jeoul-snmp alone, on the two file descriptors that jeould would give it; no database unless named."""
+
+    def __init__(self, folder, **settings):
+        self.state = pathlib.Path(folder) / "state"
+        (self.state / "spool/snmp").mkdir(parents=True)
+        self.settings = {"state": self.state, "database.url": "postgresql://127.0.0.1:1/none",
+                         "alarm.disk_free": "0B", **settings}
+        self.process = self.link = None
+        self.log = pathlib.Path(folder) / "sender.log"
+
+    def start(self):
+        assert self.process is None
+        mine, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        text = "".join(f"{k}={v}\n" for k, v in self.settings.items()).encode()
+        conf = os.memfd_create("settings")
+        os.write(conf, text)
+        os.lseek(conf, 0, os.SEEK_SET)
+        log = open(self.log, "ab")
+
+        def place():  # fd 3: the parent, fd 4: the settings
+            os.dup2(its.fileno(), 30)
+            os.dup2(conf, 31)
+            os.dup2(30, 3)
+            os.dup2(31, 4)
+        self.process = subprocess.Popen([BIN / "jeoul-snmp"], env={"JEOUL_CONF_FD": "4"}, preexec_fn=place,
+                                        pass_fds=(3, 4), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        for fd in (log, its):
+            fd.close()
+        os.close(conf)
+        self.link = mine
+        self.link.settimeout(20)
+        while self.link.recv(4096) != b"ready":
+            pass
+        self.link.settimeout(0)
+
+    def tell(self, rule, thing, raised, words="because"):
+        self.link.setblocking(True)
+        self.link.send(f"alert {rule}\t{thing}\t{int(raised)}\t{words}".encode())
+
+    def status(self):
+        """The last status that it told its parent; asks until a fresh one is there."""
+        self.link.settimeout(5)
+        message = b""
+        while not message.startswith(b"status "):
+            message = self.link.recv(4096)
+        return message.decode()
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.link.close()
+        self.process = None
+
+    def stop(self):
+        if self.process is None:
+            return
+        self.process.terminate()
+        assert self.process.wait(timeout=10) == 0, text(self.log)
+        self.link.close()
+        self.process = None
