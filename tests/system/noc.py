@@ -48,6 +48,8 @@ class Receiver:
 
 
 class Trapd(Receiver):
+    reads = ["-On", "-m", ""]
+
     def __init__(self, folder, name="trapd", users=()):
         super().__init__(folder, name)
         lines = ["disableAuthorization yes", "format2 %V|%P|%v\\n"] + [f"createUser {u}" for u in users]
@@ -55,7 +57,7 @@ class Trapd(Receiver):
 
     def command(self):
         return ["snmptrapd", "-f", "-C", "-c", self.folder / "trapd.conf", "-A", "-Lf", self.log,
-                "-On", "-m", "", f"udp:127.0.0.1:{self.port}"]
+                *self.reads, f"udp:127.0.0.1:{self.port}"]
 
     def notices(self, **wanted):
         """What came, in the order in which it came."""
@@ -70,6 +72,11 @@ class Trapd(Receiver):
             if all(notice.get(k) == v for k, v in wanted.items()):
                 found.append(notice)
         return found
+
+
+class MibTrapd(Trapd):
+    """Reads what comes through the MIB files, as a NOC does."""
+    reads = ["-M", f"{FIXTURES}:{TOP / 'snmp/mib'}", "-m", "ALL"]
 
 
 class Rsyslogd(Receiver):

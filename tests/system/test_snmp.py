@@ -1,15 +1,15 @@
 """Alarms at a real snmptrapd and a real rsyslogd, with everything that may be away, away."""
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
 
 import pytest
 
-from conftest import BIN, Stack, run, wait_for
-from noc import FIXTURES, ROOT, Rsyslogd, Sender, Trapd, story, text
-from conftest import TOP
+from conftest import BIN, TOP, Stack, run, wait_for
+from noc import MibTrapd, Rsyslogd, Sender, Trapd, story, text
 
 RULE = "role.down"
 
@@ -155,6 +155,52 @@ def test_a_noc_that_never_answers_gets_each_notification_once_as_a_trap(tmp_path
     assert len(traps) == 2, "raise and clear, once each"
     assert len(informs) >= 2, "asked again, since a receiver that comes back answers"
     assert about.index(traps[0]) >= 1, "an inform was tried first"
+
+
+# ---- the MIB
+
+def test_everything_in_a_notification_is_in_the_mib(tmp_path):
+    """Names, order and types: what snmptrapd can't resolve stays a number, a wrong type is told."""
+    mib = (TOP / "snmp/mib/JEOUL-MIB.txt").read_text()
+    objects = {name: re.findall(r"\w+", listed) for name, listed in
+               re.findall(r"(\w+) NOTIFICATION-TYPE\s+OBJECTS \{(.*?)\}", mib, re.S)}
+    assert set(objects) == {"jeoulAlarmRaise", "jeoulAlarmChange", "jeoulAlarmClear"}
+    receiver = MibTrapd(tmp_path)
+    free = shutil.disk_usage("/tmp").free
+    sender = Sender(tmp_path, **{"snmp.trap": f"127.0.0.1:{receiver.port}", "alarm.disk_free": f"{free * 2}B"})
+    try:
+        receiver.start()
+        sender.start()
+        sender.tell(RULE, "meter", True, "한글 " + "x" * 600)  # longer than any object may be
+        sender.tell(RULE, "meter", False)
+        sender.tell("vm.monitor.blocked", "v" * 200, True)
+        wait_for("all of them", lambda: len(lines_of(receiver)) >= 5, 20)  # database.down and disk.full too
+    finally:
+        sender.stop()
+        receiver.stop()
+    seen = set()
+    for line in lines_of(receiver):
+        name = re.search(r"snmpTrapOID\.0 = OID: JEOUL-MIB::(\w+)", line)[1]
+        seen.add(name)
+        binds = line.split("|")[1:]
+        assert [b.split(" = ")[0] for b in binds] == (
+            ["SNMPv2-MIB::sysUpTime.0", "SNMPv2-MIB::snmpTrapOID.0"] +
+            [f"JEOUL-MIB::{o}.0" for o in objects[name]]), "the MIB's objects, in its order"
+        assert "Wrong Type" not in line and "iso." not in line and ".1.3.6" not in line
+        values = dict(b.split(" = ", 1) for b in binds)
+        assert re.fullmatch(r"INTEGER: (cleared|critical|major|minor|warning|indeterminate)\(\d\)",
+                            values["JEOUL-MIB::jeoulNoticeSeverity.0"])
+        assert re.match(r"STRING: \d{4}-\d+-\d+,\d+:\d+:\d+\.\d,\+0:0$", values["JEOUL-MIB::jeoulNoticeTime.0"])
+        for bind, value in values.items():
+            limit = 480 if "Text" in bind else 255
+            assert len(value.removeprefix("STRING: ").strip('"').encode()) <= limit, bind
+    assert {"jeoulAlarmRaise", "jeoulAlarmClear"} <= seen
+    long = next(line for line in lines_of(receiver) if "한글" in line)
+    assert "\ufffd" not in long, "cut between characters"
+
+
+def lines_of(receiver):
+    return [line for line in text(receiver.log).splitlines() if "snmpTrapOID" in line]
 
 
 # ---- the whole of Jeoul
