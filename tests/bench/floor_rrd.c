@@ -39,7 +39,7 @@ rrd_round(void *context)
 int
 main(int argc, char **argv)
 {
-	struct work w = { .values = argc == 3 ? atoi(argv[2]) : 0 };
+	struct work w = { .values = argc == 3 ? (int)strtol(argv[2], NULL, 10) : 0 };
 	char pattern[4096];
 
 	if (w.values < 1 || w.values > VALUES_MOST) {

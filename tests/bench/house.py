@@ -1,12 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
 """The complete Jeoul that is measured: the same that the system tests use."""
 import os
 import signal
 import sys
 
+import psycopg2
+
 import measure
 
 sys.path.insert(0, str(measure.TOP / "tests/system"))
-from conftest import BIN, Stack, run, wait_for  # noqa: E402,F401  pylint: disable=C0413
+import conftest  # noqa: E402  pylint: disable=C0413
+from conftest import BIN, free_port, run, wait_for  # noqa: E402,F401
+
+
+class Stack(conftest.Stack):
+    """As the tests have it; its rows may be planted ones, so they are not questioned at the end."""
+
+    def __init__(self, hypervisor="private", **settings):
+        super().__init__(hypervisor, checked=False, **settings)
 
 
 ROLES = ("provision", "meter", "billing", "snmp", "web")
@@ -21,6 +32,17 @@ def children(stack):
         if open(f"/proc/{pid}/comm").read().strip() == "jeould":
             found["guardian"] = pid
     return found
+
+
+def script(stack, text, values):
+    """Several statements with named values, as the owner of the tables; one transaction."""
+    with psycopg2.connect(stack.dsn()) as link:
+        link.cursor().execute(text, values)
+    link.close()
+
+
+def cpu_sum(pids):
+    return sum(measure.cpu_ns(p) for p in pids)
 
 
 def libvirtd(stack):

@@ -1,4 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0
 """How figures are taken: rivals in turns, CPU time instead of wall time, medians, one line each."""
+import array
 import os
 import pathlib
 import platform
@@ -69,6 +71,22 @@ def memory_kib(pid, field="Pss"):
     return 0
 
 
+def resident_pages(pids):
+    """Physical pages of all these processes, each counted once; 0 where the kernel hides them."""
+    page, found = os.sysconf("SC_PAGE_SIZE"), set()
+    for pid in pids:
+        with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/pagemap", "rb") as entries:
+            for line in maps:
+                start, end = (int(a, 16) // page for a in line.split()[0].split("-"))
+                if start >= 1 << 47:
+                    continue  # vsyscall
+                entries.seek(start * 8)
+                list_ = array.array("Q", entries.read((end - start) * 8))
+                found.update(e & (1 << 55) - 1 for e in list_ if e >> 63)
+    found.discard(0)
+    return len(found)
+
+
 def peak_kib(pid):
     """The most that was ever resident at once."""
     return next(int(l.split()[1]) for l in open(f"/proc/{pid}/status") if l.startswith("VmHWM:"))
@@ -86,14 +104,17 @@ class Rival:
         if first != "ready":
             raise RuntimeError(f"{self.name}: did not start")
         self.turns = []
+        self.servers = []  # processes that work for this rival alone: their CPU time is "beside" too
 
     def run(self, times):
+        before = sum(map(cpu_ns, self.servers))
         self.process.stdin.write(f"{times}\n")
         self.process.stdin.flush()
-        answer = self.process.stdout.readline().split()
+        answer = [int(n) for n in self.process.stdout.readline().split()]
         if len(answer) != 4:
             raise RuntimeError(f"{self.name}: ended in a round")
-        return Turn(*map(int, answer))
+        answer[2] += sum(map(cpu_ns, self.servers)) - before
+        return Turn(*answer)
 
     def close(self):
         self.process.stdin.close()

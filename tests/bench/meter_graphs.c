@@ -43,7 +43,7 @@ main(int argc, char **argv)
 		(void)fprintf(stderr, "usage: meter_graphs FOLDER OBJECTS VALUES\n");
 		return 2;
 	}
-	w.store = rrd_store_new(argv[1], STEP_S * NS_PER_S, 6 * STEP_S * NS_PER_S);
+	w.store = rrd_store_new(argv[1], STEP_S * NS_PER_S, 6 * (STEP_S * NS_PER_S));
 	w.objects = strtoul(argv[2], NULL, 10);
 	w.values = strtoul(argv[3], NULL, 10);
 	return bench_serve(graphs_round, &w, 0);

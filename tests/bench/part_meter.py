@@ -1,36 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
 """bench-meter: what a VM and sample costs, beside the bare libvirt calls for the same fields."""
 import os
 import pathlib
 import shutil
+import signal
+import statistics
+import subprocess
 import tempfile
+import time
+import urllib.request
 
 import house
-from measure import Rival, figure, in_turns, median, memory_kib, note, peak_kib, ratio, spread
+from measure import (Rival, Turn, cpu_ns, figure, in_turns, installed, median, memory_kib, note, peak_kib,
+                     ratio, resident_pages, skipped, spread)
 
 GUESTS = int(os.environ.get("BENCH_GUESTS", "6"))
 SIMULATED = int(os.environ.get("BENCH_SIMULATED", "10000"))
 GRAPHS = int(os.environ.get("BENCH_GRAPHS", "1000"))
+GUARDED_EVERY = 6  # a guarded round for so many fast ones: meter.guarded_step / meter.step
 VALUES_A_FLUSH = 3  # the collector flushes every 30 s what it sampled every 10 s
 
 
-def lanes_real(stack):
-    """Our lanes and the bare calls in turns on the same guests, the roles holding still."""
+def lane_real(stack, lane, seconds):
+    """One of our lanes and its bare calls in turns; answers what a sample costs with each."""
     pid, uri = house.libvirtd(stack), house.uri(stack)
+    ours = Rival("meter_lane", lane, uri, pid)
+    bare = Rival("floor_libvirt", lane, uri, pid)
+    in_turns([ours, bare], seconds)
+    name = f"meter.{lane}"
+    figure(f"{name}.own_cpu", median(ours.turns, "own"), "ns/sample")
+    figure(f"{name}.bare_own_cpu", median(bare.turns, "own"), "ns/sample")
+    figure(f"{name}.libvirtd_cpu", median(ours.turns, "beside"), "ns/sample")
+    figure(f"{name}.bare_libvirtd_cpu", median(bare.turns, "beside"), "ns/sample")
+    figure(f"{name}.own_vs_bare_own", ratio(ours, bare, "own"), "ratio")
+    figure(f"{name}.vs_bare_call", ratio(ours, bare, "both"), "ratio")
+    figure(f"{name}.vs_bare_call_spread", spread(ours, bare, "both"), "%")
+    ours.close()
+    bare.close()
+    return median(ours.turns, "both"), median(bare.turns, "both")
+
+
+def lanes_real(stack):
+    """Both lanes on the same guests, the roles holding still; then both as often as they run."""
     with house.quiet(stack, "meter", "provision"):
-        for lane, seconds in (("fast", 12), ("guarded", 8)):
-            ours = Rival("meter_lane", lane, uri, pid)
-            bare = Rival("floor_libvirt", lane, uri, pid)
-            in_turns([ours, bare], seconds)
-            name = f"meter.{lane}"
-            figure(f"{name}.own_cpu", median(ours.turns, "own"), "ns/sample")
-            figure(f"{name}.bare_own_cpu", median(bare.turns, "own"), "ns/sample")
-            figure(f"{name}.libvirtd_cpu", median(ours.turns, "beside"), "ns/sample")
-            figure(f"{name}.bare_libvirtd_cpu", median(bare.turns, "beside"), "ns/sample")
-            figure(f"{name}.own_vs_bare", ratio(ours, bare, "own"), "ratio")
-            figure(f"{name}.own_vs_bare_spread", spread(ours, bare, "own"), "%")
-            figure(f"{name}.vs_bare_call", ratio(ours, bare, "both"), "ratio")
-            ours.close()
-            bare.close()
+        fast, bare_fast = lane_real(stack, "fast", 6)
+        guarded, bare_guarded = lane_real(stack, "guarded", 5)
+    figure("meter.vs_bare_call", (fast + guarded / GUARDED_EVERY) / (bare_fast + bare_guarded / GUARDED_EVERY), "ratio")
 
 
 def simulated_host(path, count):
@@ -56,14 +71,12 @@ def lanes_simulated(folder):
     simulated_host(path, SIMULATED)
     ours = Rival("meter_lane", "fast", f"test://{path}")
     bare = Rival("floor_libvirt", "fast", f"test://{path}")
-    in_turns([ours, bare], 8)
+    in_turns([ours, bare], 4)
     figure("meter.simulated.vms", SIMULATED, "VMs")
     figure("meter.simulated.own_cpu", median(ours.turns, "own"), "ns/sample")
     figure("meter.simulated.bare_own_cpu", median(bare.turns, "own"), "ns/sample")
     figure("meter.simulated.vs_bare_call", ratio(ours, bare, "own"), "ratio")
     figure("meter.simulated.core_at_10s", median(ours.turns, "own") * SIMULATED / 10e9 * 100, "%")
-    more = peak_kib(ours.process.pid) - peak_kib(bare.process.pid)
-    figure("meter.simulated.peak_over_bare", more * 1024 / SIMULATED, "B/VM")
     ours.close()
     bare.close()
 
@@ -71,10 +84,11 @@ def lanes_simulated(folder):
 def graphs(folder):
     """The collector's graphs beside rrd_update_r with ready texts, on the same number of files."""
     ours = Rival("meter_graphs", folder / "ours", GRAPHS, VALUES_A_FLUSH)
-    ours.run(1)  # makes the files
+    made = ours.run(1)  # makes the files
+    figure("meter.rrd.create", made.own * VALUES_A_FLUSH / 1000, "us/file")
     shutil.copytree(folder / "ours", folder / "bare")
     bare = Rival("floor_rrd", folder / "bare", VALUES_A_FLUSH)
-    in_turns([ours, bare], 6)
+    in_turns([ours, bare], 4)
     figure("meter.rrd.updates", 1e9 / median(ours.turns, "own"), "values/CPU-s")
     figure("meter.rrd.bare_updates", 1e9 / median(bare.turns, "own"), "values/CPU-s")
     figure("meter.rrd.vs_bare_librrd", ratio(ours, bare, "own"), "ratio")
@@ -82,15 +96,240 @@ def graphs(folder):
     bare.close()
 
 
+def samples(stack):
+    return int(stack.sql("select coalesce(sum(samples), 0) from usage_window where resource_kind = 'vm'")[0][0])
+
+
+def backends(stack):
+    """PostgreSQL's processes that work for the collector."""
+    return [r[0] for r in stack.sql("select pid from pg_stat_activity where usename = 'jeoul_meter'")]
+
+
+class Collector:
+    """The collector as it runs, with all that it does: libvirt, windows, rows, graphs."""
+
+    name = "program"
+
+    def __init__(self, stack):
+        self.stack, self.pid, self.turns = stack, house.children(stack)["meter"], []
+        self.servers = backends(stack)
+
+    def turn(self, libvirtd, seconds):
+        os.kill(self.pid, signal.SIGCONT)
+        time.sleep(1)  # what it missed while it was stopped is over
+        began, rows = [cpu_ns(self.pid), cpu_ns(libvirtd), house.cpu_sum(self.servers)], samples(self.stack)
+        time.sleep(seconds)
+        cost = [cpu_ns(self.pid), cpu_ns(libvirtd), house.cpu_sum(self.servers)]
+        taken = samples(self.stack) - rows
+        os.kill(self.pid, signal.SIGSTOP)
+        own, beside, self.rows_ns = (b - a for a, b in zip(began, cost))
+        self.turns.append(Turn(taken, own, beside))
+        self.turns[-1].rows = self.rows_ns / taken
+
+    def close(self):
+        os.kill(self.pid, signal.SIGCONT)
+
+
+class Collectd:
+    """collectd with its virt and rrdtool plug-ins, as Debian ships them, every second."""
+
+    name = "collectd"
+
+    def __init__(self, stack, folder):
+        program = installed("collectd") or installed("collectdmon")
+        if not program:
+            raise FileNotFoundError("collectd-core is not installed")
+        (folder / "collectd").mkdir()
+        (folder / "collectd.conf").write_text(
+            f'BaseDir "{folder}/collectd"\nPIDFile "{folder}/collectd.pid"\nInterval 1\n'
+            'TypesDB "/usr/share/collectd/types.db"\nLoadPlugin virt\nLoadPlugin rrdtool\n'
+            f'<Plugin virt>\n Connection "{house.uri(stack)}"\n RefreshInterval 60\n'
+            ' HostnameFormat uuid\n</Plugin>\n'
+            f'<Plugin rrdtool>\n DataDir "{folder}/collectd/rrd"\n CacheTimeout 30\n CacheFlush 60\n</Plugin>\n')
+        self.turns = []
+        self.process = subprocess.Popen([program, "-f", "-C", folder / "collectd.conf"],
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(3)  # its files are made
+        if self.process.poll() is not None:
+            raise RuntimeError("collectd did not stay up")
+        self.process.send_signal(signal.SIGSTOP)
+
+    def turn(self, libvirtd, seconds):
+        self.process.send_signal(signal.SIGCONT)
+        time.sleep(1)
+        began = [cpu_ns(self.process.pid), cpu_ns(libvirtd)]
+        time.sleep(seconds)
+        cost = [cpu_ns(self.process.pid), cpu_ns(libvirtd)]
+        self.process.send_signal(signal.SIGSTOP)
+        self.turns.append(Turn(GUESTS * seconds, cost[0] - began[0], cost[1] - began[1]))
+
+    def close(self):
+        self.process.send_signal(signal.SIGCONT)
+        self.process.kill()
+        self.process.wait(10)
+
+
+class Exporter:
+    """prometheus-libvirt-exporter as Debian ships it, asked once a round."""
+
+    name = "exporter"
+
+    def __init__(self, stack, unused_folder):
+        program = installed("prometheus-libvirt-exporter")
+        if not program:
+            raise FileNotFoundError("prometheus-libvirt-exporter is not installed")
+        port = house.free_port()
+        self.turns, self.url = [], f"http://127.0.0.1:{port}/metrics"
+        self.process = subprocess.Popen([program, f"--libvirt.uri={house.uri(stack)}",
+                                         f"--web.listen-address=127.0.0.1:{port}"],
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            house.wait_for("the exporter", self.alive, 10)
+        except AssertionError as why:
+            self.close()
+            raise RuntimeError("it did not answer within 10 s") from why
+
+    def alive(self):
+        try:
+            return b"libvirt_domain" in urllib.request.urlopen(self.url, timeout=5).read()
+        except OSError:
+            return False
+
+    def turn(self, libvirtd, seconds):
+        began = [cpu_ns(self.process.pid), cpu_ns(libvirtd)]
+        for _ in range(seconds):
+            urllib.request.urlopen(self.url, timeout=5).read()
+        cost = [cpu_ns(self.process.pid), cpu_ns(libvirtd)]
+        self.turns.append(Turn(GUESTS * seconds, cost[0] - began[0], cost[1] - began[1]))
+
+    def close(self):
+        self.process.kill()
+        self.process.wait(10)
+
+
+class Bare:
+    """Both lanes' calls and nothing else."""
+
+    name = "bare"
+
+    def __init__(self, stack):
+        self.turns = []
+        self.lanes = [Rival("floor_libvirt", lane, house.uri(stack), house.libvirtd(stack))
+                      for lane in ("fast", "guarded")]
+
+    def turn(self, unused_libvirtd, seconds):
+        fast, guarded = (lane.run(seconds) for lane in self.lanes)
+        self.turns.append(Turn(1, fast.own + guarded.own, fast.beside + guarded.beside))
+
+    def close(self):
+        for lane in self.lanes:
+            lane.close()
+
+
+def programs(stack, folder):
+    """Whole programs in turns on the same guests, each reading CPU, network and disks once a second."""
+    libvirtd = house.libvirtd(stack)
+    with house.quiet(stack, "provision", "meter"):
+        rivals = [Collector(stack), Bare(stack)]
+        for peer in (Collectd, Exporter):
+            try:
+                rivals.append(peer(stack, folder))
+            except (OSError, RuntimeError, AssertionError) as why:
+                skipped(f"meter.{peer.name}", str(why))
+        try:
+            for _ in range(3):
+                for r in rivals:
+                    r.turn(libvirtd, 4)
+        finally:
+            for r in rivals:
+                r.close()
+    ours, bare = rivals[:2]
+    figure("meter.program.rows_cpu", statistics.median(t.rows for t in ours.turns), "ns/sample")
+    for r in rivals:
+        figure(f"meter.{r.name}.cpu", median(r.turns, "own"), "ns/sample")
+        figure(f"meter.{r.name}.libvirtd_cpu", median(r.turns, "beside"), "ns/sample")
+    for r in rivals[1:]:
+        name = "bare_call" if r is bare else r.name
+        figure(f"meter.program.vs_{name}", ratio(ours, r, "both"), "ratio")
+    if len(rivals) > 2:
+        figure("meter.program.vs_cheapest_peer",
+               max(ratio(ours, r, "both") for r in rivals[2:]), "ratio")
+
+
+SIMULATED_ROWS = """
+with h as (insert into host (account_id, zone_id, name, uri, simulated, state, sockets, cores, threads)
+    select a.id, (select min(id) from zone), 'simulated', %s, true, 'Up', 2, 32, 32
+    from account a where a.name = 'admin' returning id, account_id),
+v as (insert into vm (account_id, uuid, name, instance_name, host_id, adopted, vcpus, memory_bytes, desired, state)
+    select account_id, (lpad(to_hex(i), 8, '0') || '-1111-4111-8111-000000000000')::uuid, 'sim' || i, 'sim' || i,
+        h.id, true, 2, 1073741824, 'AsIs', 'Running' from h, generate_series(0, %s - 1) i
+    returning account_id, id)
+insert into nic (account_id, vm_id, mac) select account_id, id, '52:54:00:00:00:00' from v"""
+
+
+def program_simulated(folder):
+    """The collector with many VMs of the test driver, until its first graphs would be made.
+
+    The inventory is written as rows: the provisioning core is not what is measured here."""
+    one = folder / "one.xml"
+    simulated_host(one, 1)
+    driver = Rival("floor_libvirt", "fast", f"test://{one}"), Rival("floor_libvirt", "fast", f"test://{folder}/node.xml")
+    small, large = (memory_kib(r.process.pid) for r in driver if r.run(1))
+    driver_peak = peak_kib(driver[1].process.pid) - small
+    for r in driver:
+        r.close()
+    stack = house.Stack("none", **{"meter.step": "2s", "meter.guarded_step": "10min"})
+    try:
+        stack.start()
+        house.run(house.BIN / "jeoul-first-admin", env=stack.env)
+        shutil.copy(folder / "node.xml", stack.state / "node.xml")
+        with house.quiet(stack, "provision", "billing"):
+            pid = house.children(stack)["meter"]
+            empty = memory_kib(pid)
+            stack.sql(SIMULATED_ROWS, f"test://{stack.state}/node.xml", SIMULATED)
+            house.wait_for("two rounds", lambda: samples(stack) >= 2 * SIMULATED, 40)
+            servers = backends(stack)
+            rows, own, server = samples(stack), cpu_ns(pid), house.cpu_sum(servers)
+            house.wait_for("two more", lambda: samples(stack) >= rows + 2 * SIMULATED, 30)
+            time.sleep(1)
+            taken = samples(stack) - rows
+            figure("meter.program.simulated.cpu", (cpu_ns(pid) - own) / taken, "ns/sample")
+            figure("meter.program.simulated.rows_cpu", (house.cpu_sum(servers) - server) / taken, "ns/sample")
+            figure("meter.program.simulated.core_at_10s", (cpu_ns(pid) - own) / taken * SIMULATED / 10e9 * 100, "%")
+            figure("meter.program.simulated.memory", (memory_kib(pid) - empty - large + small) * 1024 / SIMULATED, "B/VM")
+            figure("meter.program.simulated.peak", (peak_kib(pid) - empty - driver_peak) * 1024 / SIMULATED, "B/VM")
+    finally:
+        stack.remove()
+
+
 def memory(stack):
-    """Resident memory of all of Jeoul; PSS divides shared pages among those who share them."""
-    total = {"Pss": 0, "Rss": 0}
-    for name, pid in sorted(house.children(stack).items()):
+    """Resident memory of all of Jeoul.  PSS divides a page among all who map it, also among
+    those of another Jeoul on this machine; the sum of pages counts each page once."""
+    found = house.children(stack)
+    for name, pid in sorted(found.items()):
         figure(f"memory.{name}.pss", memory_kib(pid), "KiB")
-        for field in total:
-            total[field] += memory_kib(pid, field)
-    figure("memory.all.pss", total["Pss"] / 1024, "MiB")
-    figure("memory.all.rss_sum", total["Rss"] / 1024, "MiB")
+    pages = resident_pages(found.values())
+    if pages:
+        figure("memory.all.resident", pages * os.sysconf("SC_PAGE_SIZE") / 2**20, "MiB")
+    else:
+        skipped("memory.all.resident", "/proc/PID/pagemap shows no page numbers")
+    figure("memory.all.pss", sum(map(memory_kib, found.values())) / 1024, "MiB")
+    figure("memory.all.rss_sum", sum(memory_kib(pid, "Rss") for pid in found.values()) / 1024, "MiB")
+
+
+def real(folder):
+    """All that needs real guests."""
+    stack = house.Stack(**{"meter.step": "1s", "meter.guarded_step": "1s"})
+    try:
+        stack.start()
+        house.run(house.BIN / "jeoul-first-admin", env=stack.env)
+        stack.demo([f"g{i}" for i in range(GUESTS)])
+        note(f"{GUESTS} real guests run under {house.engine(stack)}")
+        memory(stack)
+        programs(stack, folder)
+        lanes_real(stack)
+    finally:
+        stack.remove()
 
 
 def main():
@@ -98,20 +337,7 @@ def main():
     try:
         graphs(folder)
         lanes_simulated(folder)
+        program_simulated(folder)
+        real(folder)
     finally:
         shutil.rmtree(folder)
-    real()
-
-
-def real():
-    """All that needs real guests."""
-    stack = house.Stack(**{"meter.step": "1s", "meter.guarded_step": "5s"})
-    try:
-        stack.start()
-        house.run(house.BIN / "jeoul-first-admin", env=stack.env)
-        stack.demo([f"g{i}" for i in range(GUESTS)])
-        note(f"{GUESTS} real guests run under {house.engine(stack)}")
-        memory(stack)
-        lanes_real(stack)
-    finally:
-        stack.remove()

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """tests/bench/run.py PART...: the parts meter, rating, web, snmp; see README.md."""
 import importlib
 import sys

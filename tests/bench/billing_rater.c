@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* billing_rater TIME VMHOURS: rounds of the real rater as of a time, all accounts each */
+#include "base/conf.h"
+#include "billing/rater.h"
+#include "tests/bench/bench.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+struct work {
+	struct rater *rater;
+	struct instant now;
+	uint64_t
+	    vm_hours; /* in the period that now lies in, as the database was filled */
+};
+
+static uint64_t
+rater_round(void *context)
+{
+	struct work *w = context;
+	struct rater_round out;
+	struct err e = ERR_INIT;
+
+	if (!rater_work(w->rater, w->now, &out, &e)) {
+		(void)fprintf(stderr, "%s\n", e.text);
+		return 0;
+	}
+	if (!out.leader || out.failed > 0 || out.accounts == 0) {
+		(void)fprintf(stderr, "leader %d, %zu accounts, %zu failed\n", out.leader,
+		    out.accounts, out.failed);
+		return 0;
+	}
+	return w->vm_hours;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct conf *conf = conf_new();
+	struct work w = { .rater = NULL };
+	struct err e = ERR_INIT;
+	int status;
+
+	if (argc != 3) {
+		(void)fprintf(stderr, "usage: billing_rater TIME VMHOURS\n");
+		return 2;
+	}
+	if (!instant_parse(&w.now, argv[1], &e) ||
+	    !conf_load(conf, "/dev/null", NULL, 0, &e)) {
+		(void)fprintf(stderr, "%s\n", e.text);
+		return 1;
+	}
+	w.vm_hours = strtoull(argv[2], NULL, 10);
+	w.rater = rater_new(conf);
+	status = bench_serve(rater_round, &w, 0);
+	rater_free(w.rater);
+	conf_free(conf);
+	return status;
+}
