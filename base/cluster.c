@@ -296,3 +296,23 @@ cluster_spawn(const struct conf *conf, int output_fd, struct spawn *out)
 		.death_signal = SIGQUIT,
 		.output_fd = output_fd };
 }
+
+/* postmaster.pid: the process on the first line, its state on the eighth. */
+bool
+cluster_ready(const struct conf *conf, pid_t pid)
+{
+	enum { STATE_LINE = 8 };
+	char path[STATE_PATH_MAX];
+	char line[256] = "";
+	FILE *f = fopen(state_path(conf, path, "pg/data/postmaster.pid"), "re");
+	bool ready = f != NULL;
+
+	for (int n = 1; ready && n <= STATE_LINE; n++) {
+		ready = fgets(line, sizeof(line), f) != NULL;
+		if (n == 1 && strtol(line, NULL, 10) != pid)
+			ready = false;
+	}
+	if (f != NULL)
+		(void)fclose(f);
+	return ready && strncmp(line, "ready", 5) == 0;
+}

@@ -16,3 +16,6 @@ must_check bool cluster_prepare(const struct conf *conf, struct err *e);
 
 /* How to start it; what it points to lives until the next call. */
 void cluster_spawn(const struct conf *conf, int output_fd, struct spawn *out);
+
+/* That server's own word in its lock file: it takes connections. */
+bool cluster_ready(const struct conf *conf, pid_t pid);

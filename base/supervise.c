@@ -253,6 +253,15 @@ role_start(struct child *c, struct err *e)
 	return true;
 }
 
+static void
+look_later(struct child *c)
+{
+	struct timeval tv = { .tv_sec = 0, .tv_usec = 50000 };
+
+	if (event_add(c->again, &tv) != 0)
+		abort();
+}
+
 static bool
 database_start(struct child *c, struct err *e)
 {
@@ -264,7 +273,7 @@ database_start(struct child *c, struct err *e)
 	cluster_spawn(s->conf, s->log_fd, &sp);
 	if (!spawn_start(&sp, &c->pid, e))
 		return false;
-	c->state = CHILD_READY; /* its clients wait for it themselves */
+	look_later(c); /* its clients wait for it themselves */
 	return true;
 }
 
@@ -356,8 +365,14 @@ start_again(evutil_socket_t unused_fd unused, short unused_what unused, void *co
 {
 	struct child *c = context;
 
-	if (!c->owner->stopping && c->pid == 0)
+	if (c->owner->stopping)
+		return;
+	if (c->pid == 0)
 		child_start(c);
+	else if (c->state == CHILD_STARTING && cluster_ready(c->owner->conf, c->pid))
+		child_now_ready(c);
+	else if (c->state == CHILD_STARTING)
+		look_later(c);
 }
 
 static void

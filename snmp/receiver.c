@@ -205,7 +205,8 @@ tick(struct receiver *r)
 		log_warning("receiver %s: too many wait: %zu are dropped, the latest of "
 			    "each alarm is kept",
 		    r->name,
-		    outbox_shrink(&r->outbox, OUTBOX_LETTERS_MOST / 8 * 7, clock_now()));
+		    outbox_shrink(&r->outbox, (size_t)OUTBOX_LETTERS_MOST / 8 * 7,
+			clock_now()));
 	drive(r);
 }
 
