@@ -141,5 +141,7 @@ control_ask(const struct conf *conf, const char *word, int deadline_s, struct bu
 	ok = send(fd, word, strlen(word), MSG_NOSIGNAL) > 0 &&
 	    read_answer(fd, deadline_s, answer, e);
 	(void)close(fd);
+	if (ok && answer->length == 0 && strcmp(word, "stop") != 0)
+		return err_set(e, ERR_GONE, "jeould is ending just now: try again");
 	return ok;
 }

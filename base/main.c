@@ -211,6 +211,16 @@ guardian_start(struct daemon *d)
 }
 
 static void
+guardian_end(struct daemon *d)
+{
+	if (d->guardian <= 0)
+		return;
+	(void)kill(d->guardian, SIGKILL);
+	(void)waitpid(d->guardian, NULL, 0);
+	d->guardian = 0;
+}
+
+static void
 guardian_check(evutil_socket_t unused_fd unused, short unused_what unused, void *context)
 {
 	struct daemon *d = context;
@@ -230,7 +240,9 @@ tell_starter(struct daemon *d, const char *text)
 	if (d->tell_fd < 0)
 		return;
 	(void)!write(d->tell_fd, text, strlen(text));
-	(void)close(d->tell_fd);
+	/* A failure is over for the starter when this process is: it may try again. */
+	if (strcmp(text, "ok") == 0)
+		(void)close(d->tell_fd);
 	d->tell_fd = -1;
 }
 
@@ -252,8 +264,7 @@ begin_stop(struct daemon *d)
 	d->stopping = true;
 	log_info("stopping");
 	systemd_tell("STOPPING=1");
-	if (d->guardian > 0)
-		(void)kill(d->guardian, SIGKILL);
+	guardian_end(d);
 	supervise_stop(d->supervise);
 }
 
@@ -431,8 +442,7 @@ run(struct daemon *d, struct conf *conf)
 	if (!start(d, conf, &e)) {
 		log_error("%s", e.text);
 		tell_starter(d, e.text);
-		if (d->guardian > 0)
-			(void)kill(d->guardian, SIGKILL);
+		guardian_end(d);
 		return 1;
 	}
 	if (!d->stopped && event_base_dispatch(d->base) < 0)
@@ -443,29 +453,45 @@ run(struct daemon *d, struct conf *conf)
 	return d->status;
 }
 
+/* What the child says, up to "ok" or its end; false: it says nothing in time. */
+static bool
+starter_read(int fd, char *text, size_t room)
+{
+	int64_t until = clock_mono().ns + START_WAIT_S * NS_PER_S;
+	struct pollfd p = { .fd = fd, .events = POLLIN, .revents = 0 };
+	size_t length = 0;
+	ssize_t n = 1;
+
+	text[0] = '\0';
+	while (n > 0 && strcmp(text, "ok") != 0) {
+		int64_t left_ms = (until - clock_mono().ns) / NS_PER_MS;
+		int ready = left_ms <= 0 ? 0 : poll(&p, 1, (int)left_ms);
+		if (ready < 0 && errno == EINTR)
+			continue;
+		if (ready <= 0)
+			return length > 0;
+		n = read(fd, text + length, room - 1 - length);
+		length += n > 0 ? (size_t)n : 0;
+		text[length] = '\0';
+	}
+	return true;
+}
+
 /* What the starter of --daemon shows; 0 when the child says "ok". */
 static int
 starter_wait(int fd)
 {
-	struct pollfd p = { .fd = fd, .events = POLLIN, .revents = 0 };
 	char text[ERR_TEXT_MAX + 1];
-	ssize_t n = 0;
-	int ready;
+	bool spoke = starter_read(fd, text, sizeof(text));
 
-	do
-		ready = poll(&p, 1, START_WAIT_S * 1000);
-	while (ready < 0 && errno == EINTR);
-	if (ready > 0)
-		n = read(fd, text, sizeof(text) - 1);
-	text[n > 0 ? n : 0] = '\0';
 	if (strcmp(text, "ok") == 0)
 		return 0;
 	(void)fprintf(stderr,
 	    "error: jeould did not start\nwhy:   %s\ntry:   see the log folder of "
 	    "the state folder, then start again\n",
-	    n > 0            ? text
-		: ready == 0 ? "not ready in time"
-			     : "it ended early");
+	    text[0] != '\0' ? text
+		: !spoke    ? "not ready in time"
+			    : "it ended early");
 	return 1;
 }
 
