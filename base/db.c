@@ -800,6 +800,30 @@ db_notified(struct db *db)
 	return any;
 }
 
+bool
+db_note_next(struct db *db, struct db_note *out)
+{
+	PGnotify *n;
+
+	memset(out, 0, sizeof(*out));
+	if (db->link != NULL && PQconsumeInput(db->link) == 0) {
+		disconnect(db); /* the next statement tells, and connects again */
+		db->notified = false;
+		return true;
+	}
+	if (db->notified) {
+		db->notified = false;
+		return true;
+	}
+	n = db->link != NULL ? PQnotifies(db->link) : NULL;
+	if (n == NULL)
+		return false;
+	(void)snprintf(out->channel, sizeof(out->channel), "%s", n->relname);
+	(void)snprintf(out->payload, sizeof(out->payload), "%s", n->extra);
+	PQfreemem(n);
+	return true;
+}
+
 const char *
 db_instant(struct instant t, char out[CLOCK_TEXT_MAX])
 {

@@ -97,6 +97,15 @@ must_check bool db_copy_end(struct db *db, uint64_t *rows, struct err *e);
 must_check bool db_listen(struct db *db, const char *channel, struct err *e);
 int db_fd(const struct db *db);
 bool db_notified(struct db *db);
+/*
+ * The next of what came, with its payload (cut to its room), without waiting; false:
+ * none. Channel "" stands for whatever was missed while the connection was away: look.
+ */
+struct db_note {
+	char channel[64];
+	char payload[256];
+};
+must_check bool db_note_next(struct db *db, struct db_note *out);
 
 /* "2026-11-21 04:17:00.123456+00" for a parameter; answers out. */
 const char *db_instant(struct instant t, char out[CLOCK_TEXT_MAX]);

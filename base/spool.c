@@ -35,7 +35,7 @@ static const char put_sql[] =
     " where excluded.rank > record.rank";
 static const char drop_sql[] = "delete from record where key = ?1 and rank <= ?2";
 static const char each_sql[] =
-    "select key, rank, payload from record order by seq limit ?1";
+    "select key, rank, payload, seq from record where seq > ?2 order by seq limit ?1";
 static const char count_sql[] = "select count(*) from record";
 
 static bool
@@ -216,16 +216,25 @@ spool_drop_all(struct spool *s, const struct spool_record *records, size_t count
 bool
 spool_each(struct spool *s, size_t count, spool_visit visit, void *context, struct err *e)
 {
+	return spool_each_after(s, INT64_MIN, count, visit, context, e);
+}
+
+bool
+spool_each_after(struct spool *s, int64_t seq, size_t count, spool_visit visit,
+    void *context, struct err *e)
+{
 	int code = SQLITE_DONE;
 	bool more = true;
 
 	(void)sqlite3_reset(s->each);
 	(void)sqlite3_bind_int64(s->each, 1, (sqlite3_int64)count);
+	(void)sqlite3_bind_int64(s->each, 2, seq);
 	while (more && (code = sqlite3_step(s->each)) == SQLITE_ROW) {
 		struct spool_record r = {
 			.key = (const char *)sqlite3_column_text(s->each, 0),
 			.order = sqlite3_column_int64(s->each, 1),
 			.payload = (const char *)sqlite3_column_text(s->each, 2),
+			.seq = sqlite3_column_int64(s->each, 3),
 		};
 		more = visit(&r, context);
 	}

@@ -23,6 +23,7 @@ struct spool_record {
 	const char *key; /* up to 255 bytes */
 	int64_t order;
 	const char *payload; /* text, up to 1 MiB */
+	int64_t seq; /* its place, when read: what was first put later is larger */
 };
 must_check bool spool_put(struct spool *s, const struct spool_record *records,
     size_t count, struct err *e);
@@ -31,6 +32,10 @@ must_check bool spool_put(struct spool *s, const struct spool_record *records,
 typedef bool (*spool_visit)(const struct spool_record *record, void *context);
 must_check bool spool_each(struct spool *s, size_t count, spool_visit visit,
     void *context, struct err *e);
+
+/* The same from a place on, for who keeps records after having looked at them. */
+must_check bool spool_each_after(struct spool *s, int64_t seq, size_t count,
+    spool_visit visit, void *context, struct err *e);
 
 /* Forgets key unless a larger order was put meanwhile. */
 must_check bool spool_drop(struct spool *s, const char *key, int64_t order,

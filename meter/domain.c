@@ -2,8 +2,10 @@
 /* domain: which network card is which; the one file of the collector that knows libxml2
  */
 #include "meter/domain.h"
+#include "base/mem.h"
 #include <libxml/parser.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* libxml2's strings are unsigned; its own BAD_CAST would drop the const. */
@@ -75,22 +77,45 @@ parse(const char *xml, const char *root, struct err *e)
 	return NULL;
 }
 
+static size_t
+cards_count(xmlNodePtr devices)
+{
+	size_t n = 0;
+
+	for (xmlNodePtr c = devices != NULL ? devices->children : NULL; c != NULL;
+	     c = c->next)
+		n += is(c, "interface");
+	return n < DOMAIN_NICS_MOST ? n : DOMAIN_NICS_MOST;
+}
+
 bool
 domain_nics_read(struct domain_nics *out, const char *xml, struct err *e)
 {
+	struct domain_nics found = { 0, NULL };
 	xmlDocPtr doc = parse(xml, "domain", e);
 	xmlNodePtr devices;
+	size_t most;
 
 	if (doc == NULL)
 		return false;
-	memset(out, 0, sizeof(*out));
 	devices = child(xmlDocGetRootElement(doc), "devices");
-	for (xmlNodePtr n = devices != NULL ? devices->children : NULL;
-	     n != NULL && out->count < DOMAIN_NICS_MOST; n = n->next)
+	most = cards_count(devices);
+	found.list = mem_array(most, sizeof(*found.list));
+	for (xmlNodePtr n = most > 0 ? devices->children : NULL;
+	     n != NULL && found.count < most; n = n->next)
 		if (is(n, "interface"))
-			nic_take(&out->list[out->count++], n);
+			nic_take(&found.list[found.count++], n);
 	xmlFreeDoc(doc);
+	domain_nics_done(out);
+	*out = found;
 	return true;
+}
+
+void
+domain_nics_done(struct domain_nics *nics)
+{
+	free(nics->list);
+	*nics = (struct domain_nics){ 0, NULL };
 }
 
 const struct domain_nic *

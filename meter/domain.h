@@ -15,11 +15,15 @@ struct domain_nic {
 
 struct domain_nics {
 	size_t count;
-	struct domain_nic list[DOMAIN_NICS_MOST];
+	struct domain_nic *list;
 };
 
-/* Refuses what is too large or no domain; more cards than fit are left out. */
+/*
+ * Refuses what is too large or no domain; more cards than DOMAIN_NICS_MOST are left out.
+ * What out held before is released when it returns true.
+ */
 must_check bool domain_nics_read(struct domain_nics *out, const char *xml, struct err *e);
+void domain_nics_done(struct domain_nics *nics);
 
 /* The card with that name on the host's side, or NULL. */
 const struct domain_nic *domain_nic_find(const struct domain_nics *nics,

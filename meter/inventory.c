@@ -3,11 +3,24 @@
 #include "meter/inventory.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "meter/store.h"
-#include "meter_stmt.gen.h"
+#include "meter/line.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { VALUES_MOST = 12 };
+/* A last sample that was taken just before the stop may come in after it was written. */
+#define RUN_END_SLACK_NS (2 * NS_PER_S)
+
+/* How time is cut, by account; rebuilt with each snapshot. */
+struct account_rule {
+	struct account_rule *next;
+	int64_t account_id; /* 0: a zone's */
+	char zone[64];
+	struct window_shift *shifts;
+	struct instant *cuts;
+	struct window_rule rule;
+};
 
 static size_t
 bucket_of(const char *uuid)
@@ -29,11 +42,21 @@ inventory_vm(struct inventory *in, const char *uuid)
 }
 
 struct series *
-inventory_nic(struct meter_vm *v, const char *mac)
+inventory_series(struct inventory *in, int64_t resource_id)
 {
-	for (size_t i = 0; i < v->nic_count; i++)
-		if (strcmp(v->macs[i], mac) == 0)
-			return v->nics[i];
+	struct series *s = in->by_id[(uint64_t)resource_id % INVENTORY_BUCKETS];
+
+	while (s != NULL && s->resource_id != resource_id)
+		s = s->next_by_id;
+	return s;
+}
+
+struct series *
+inventory_device(struct meter_device *list, const char *name)
+{
+	for (struct meter_device *d = list; d != NULL; d = d->next)
+		if (strcmp(d->name, name) == 0)
+			return &d->series;
 	return NULL;
 }
 
@@ -46,167 +69,429 @@ inventory_host(struct inventory *in, int64_t id)
 	return NULL;
 }
 
-static void
-hosts_read(struct inventory *in, const struct rows *r)
+struct instant
+inventory_run(const struct meter_vm *v, const struct meter_host *h, int64_t domain_id,
+    struct instant at)
 {
-	for (struct meter_host *h = in->hosts; h != NULL; h = h->next)
-		h->listed = false;
-	in->host_count = rows_count(r);
-	for (size_t i = 0; i < rows_count(r); i++) {
-		struct meter_host *h = inventory_host(in, rows_i64(r, i, 0));
-		if (h == NULL) {
-			h = mem_alloc(sizeof(*h));
-			h->id = rows_i64(r, i, 0);
-			(void)snprintf(h->uuid, sizeof(h->uuid), "%s",
-			    rows_text(r, i, 1));
-			h->uri = mem_strdup(rows_text(r, i, 3));
-			h->next = in->hosts;
-			in->hosts = h;
-		}
-		(void)snprintf(h->name, sizeof(h->name), "%s", rows_text(r, i, 2));
-		h->simulated = rows_bool(r, i, 4);
-		h->listed = true;
-	}
+	const struct instant unknown = { 0 };
+	char id[READ_UUID_MAX + 24];
+	size_t length;
+
+	(void)snprintf(id, sizeof(id), "%s/%lld", h->uuid, (long long)domain_id);
+	length = strlen(id);
+	if (v->host_id != h->id || strncmp(v->run.epoch, id, length) != 0 ||
+	    (v->run.epoch[length] != '\0' && v->run.epoch[length] != '/'))
+		return unknown;
+	if (v->run.ended.ns != 0 && at.ns > v->run.ended.ns + RUN_END_SLACK_NS)
+		return unknown;
+	return v->run.begun;
 }
 
-static struct series *
-series_of(const struct meter_vm *v, int64_t resource_id)
+/* ---- reading the snapshot */
+
+static int64_t
+number(const char *text)
 {
-	if (v->vm != NULL && v->vm->resource_id == resource_id)
-		return v->vm;
-	for (size_t i = 0; i < v->nic_count; i++)
-		if (v->nics[i]->resource_id == resource_id)
-			return v->nics[i];
-	for (size_t i = 0; i < v->volume_count; i++)
-		if (v->volumes[i]->resource_id == resource_id)
-			return v->volumes[i];
+	return text != NULL ? strtoll(text, NULL, 10) : 0;
+}
+
+static bool
+flag(const char *text)
+{
+	return text != NULL && text[0] == 't';
+}
+
+/* Microseconds, as SQL gives them; null: 0. */
+static struct instant
+instant_of(const char *us)
+{
+	return (struct instant){ number(us) * NS_PER_US };
+}
+
+static void
+text_copy(char *out, size_t room, const char *text)
+{
+	(void)snprintf(out, room, "%s", text != NULL ? text : "");
+}
+
+static struct meter_host *
+host_new(struct inventory *in, int64_t id)
+{
+	struct meter_host *h = mem_alloc(sizeof(*h));
+
+	h->id = id;
+	h->next = in->hosts;
+	in->hosts = h;
+	for (int k = 0; k < LANE_COUNT; k++) {
+		h->lanes[k].host = h;
+		h->lanes[k].kind = (enum meter_lane_kind)k;
+	}
+	return h;
+}
+
+/* h id uuid name uri simulated */
+static void
+host_read(struct inventory *in, char **value)
+{
+	struct meter_host *h = inventory_host(in, number(value[1]));
+
+	if (h == NULL)
+		h = host_new(in, number(value[1]));
+	text_copy(h->uuid, sizeof(h->uuid), value[2]);
+	text_copy(h->name, sizeof(h->name), value[3]);
+	if (h->uri == NULL || strcmp(h->uri, value[4]) != 0) {
+		free(h->uri);
+		h->uri = mem_strdup(value[4]);
+	}
+	h->simulated = h->simulated || flag(value[5]);
+	h->listed = true;
+	in->host_count++;
+}
+
+static struct account_rule *
+rule_of(struct account_rule **list, int64_t account_id, const char *zone)
+{
+	struct account_rule *r = *list;
+
+	while (r != NULL && (r->account_id != account_id || strcmp(r->zone, zone) != 0))
+		r = r->next;
+	if (r != NULL)
+		return r;
+	r = mem_alloc(sizeof(*r));
+	r->account_id = account_id;
+	text_copy(r->zone, sizeof(r->zone), zone);
+	r->next = *list;
+	*list = r;
+	return r;
+}
+
+/* z zone since shift_s */
+static void
+zone_read(struct account_rule **list, char **value)
+{
+	struct account_rule *r = rule_of(list, 0, value[1]);
+	size_t n = r->rule.shift_count++;
+
+	r->shifts = mem_resize(r->shifts, n + 1, sizeof(*r->shifts));
+	r->shifts[n] = (struct window_shift){ instant_of(value[2]),
+		number(value[3]) * NS_PER_S };
+	r->rule.shifts = r->shifts;
+}
+
+/* a account zone: what zone_read() found holds for it too; comes after all z lines */
+static void
+account_read(struct account_rule **list, char **value)
+{
+	struct account_rule *zone = rule_of(list, 0, value[2] != NULL ? value[2] : "");
+	struct account_rule *r = rule_of(list, number(value[1]), "");
+
+	r->rule.shifts = zone->rule.shifts;
+	r->rule.shift_count = zone->rule.shift_count;
+	r->rule.grain_ns = number(value[3]) * NS_PER_S;
+}
+
+/* c account at; ascending */
+static void
+cut_read(struct account_rule **list, char **value)
+{
+	struct account_rule *r = rule_of(list, number(value[1]), "");
+	size_t n = r->rule.cut_count++;
+
+	r->cuts = mem_resize(r->cuts, n + 1, sizeof(*r->cuts));
+	r->cuts[n] = instant_of(value[2]);
+	r->rule.cuts = r->cuts;
+}
+
+static const struct window_rule *
+rule_find(struct account_rule *list, int64_t account_id)
+{
+	for (struct account_rule *r = list; r != NULL; r = r->next)
+		if (r->account_id == account_id)
+			return &r->rule;
 	return NULL;
 }
 
-static bool
-series_add(struct inventory *in, struct meter_vm *v, struct db *db, const struct rows *r,
-    size_t i, struct err *e)
+static void
+rules_free(struct account_rule *list)
 {
-	const char *kind = rows_text(r, i, 0);
-	struct series *s = mem_alloc(sizeof(*s));
-	const struct meter_host *h = inventory_host(in, v->host_id);
-
-	s->kind = kind[0] == 'n' ? SERIES_NIC
-	    : kind[1] == 'm'     ? SERIES_VM
-				 : SERIES_VOLUME;
-	s->account_id = rows_i64(r, i, 1);
-	s->resource_id = rows_i64(r, i, 2);
-	s->vm_id = rows_i64(r, i, 3);
-	s->fresh = rows_bool(r, i, 8);
-	s->simulated = h != NULL && h->simulated;
-	if (!store_load(db, s, e)) {
-		series_done(s);
-		free(s);
-		return false;
+	while (list != NULL) {
+		struct account_rule *next = list->next;
+		free(list->shifts);
+		free(list->cuts);
+		free(list);
+		list = next;
 	}
-	if (s->kind == SERIES_VM)
-		v->vm = s;
-	else if (s->kind == SERIES_NIC) {
-		domain_mac_copy(v->macs[v->nic_count], rows_text(r, i, 6));
-		v->nics[v->nic_count++] = s;
-	} else {
-		(void)snprintf(v->targets[v->volume_count], READ_NAME_MAX, "%.31s",
-		    rows_text(r, i, 6));
-		v->volumes[v->volume_count++] = s;
-	}
-	return true;
 }
 
-static bool
-row_read(struct inventory *in, struct db *db, const struct rows *r, size_t i,
-    struct err *e)
+static void
+series_begin(struct inventory *in, struct series *s, enum series_kind kind, int64_t id,
+    int64_t vm_id)
 {
-	const char *uuid = rows_text(r, i, 4);
-	struct meter_vm *v = inventory_vm(in, uuid);
-	struct series *s;
+	struct series **bucket = &in->by_id[(uint64_t)id % INVENTORY_BUCKETS];
 
-	if (v == NULL) {
-		size_t b = bucket_of(uuid);
-		v = mem_alloc(sizeof(*v));
-		(void)snprintf(v->uuid, sizeof(v->uuid), "%s", uuid);
-		v->next = in->buckets[b];
-		in->buckets[b] = v;
-		in->vm_count++;
-	}
-	v->host_id = rows_i64(r, i, 5);
-	v->listed = true;
-	v->begun = strcmp(rows_text(r, i, 9), "Running") == 0 ||
-	    strcmp(rows_text(r, i, 9), "Paused") == 0;
-	s = series_of(v, rows_i64(r, i, 2));
-	if (s == NULL) {
-		if (v->nic_count == INVENTORY_DEVICES_MOST ||
-		    v->volume_count == INVENTORY_DEVICES_MOST)
-			return true; /* more devices than we meter; told at adoption */
-		return series_add(in, v, db, r, i, e);
-	}
+	s->kind = kind;
+	s->resource_id = id;
+	s->vm_id = vm_id;
+	s->next_by_id = *bucket;
+	*bucket = s;
+	in->unloaded++;
+}
+
+static void
+series_update(struct inventory *in, struct series *s, int64_t account_id, bool fresh,
+    const struct window_rule *rule)
+{
 	if (!s->sampled)
-		s->fresh = rows_bool(r, i, 8);
-	if (s->account_id != rows_i64(r, i, 1)) {
+		s->fresh = fresh;
+	if (s->account_id != account_id && s->account_id != 0) {
 		in->leaving(in->context, s);
-		series_move(s, rows_i64(r, i, 1));
+		series_move(s, account_id);
 	}
-	return true;
+	s->account_id = account_id;
+	s->rule = rule;
 }
 
-static void
-vm_free(struct inventory *in, struct meter_vm *v)
+static struct meter_vm *
+vm_new(struct inventory *in, const char *uuid, int64_t id)
 {
-	struct series *all[2 * INVENTORY_DEVICES_MOST + 1];
-	size_t n = 0;
+	size_t b = bucket_of(uuid);
+	struct meter_vm *v = mem_alloc(sizeof(*v));
 
-	for (size_t i = 0; i < v->nic_count; i++)
-		all[n++] = v->nics[i];
-	for (size_t i = 0; i < v->volume_count; i++)
-		all[n++] = v->volumes[i];
-	if (v->vm != NULL)
-		all[n++] = v->vm;
-	for (size_t i = 0; i < n; i++) {
-		in->leaving(in->context, all[i]);
-		series_done(all[i]);
-		free(all[i]);
+	text_copy(v->uuid, sizeof(v->uuid), uuid);
+	v->next = in->buckets[b];
+	in->buckets[b] = v;
+	in->vm_count++;
+	series_begin(in, &v->vm, SERIES_VM, id, id);
+	return v;
+}
+
+/* v account id uuid host epoch begun ended fresh */
+static struct meter_vm *
+vm_read(struct inventory *in, char **value, const struct window_rule *rule)
+{
+	struct meter_vm *v = inventory_vm(in, value[3]);
+	struct meter_host *h;
+
+	if (v != NULL && v->vm.resource_id != number(value[2])) {
+		v->uuid[0] = '\0'; /* removed and adopted anew since: another resource */
+		v = NULL;
 	}
-	free(v);
-	in->vm_count--;
+	if (v == NULL)
+		v = vm_new(in, value[3], number(value[2]));
+	v->host_id = number(value[4]);
+	v->listed = true;
+	text_copy(v->run.epoch, sizeof(v->run.epoch), value[5]);
+	v->run.begun = instant_of(value[6]);
+	v->run.ended = instant_of(value[7]);
+	h = inventory_host(in, v->host_id);
+	if (h != NULL) {
+		v->next_on_host = h->vms;
+		h->vms = v;
+		h->vm_count++;
+	}
+	series_update(in, &v->vm, number(value[1]), flag(value[8]), rule);
+	return v;
+}
+
+/* n|d account id vm_id name fresh */
+static void
+device_read(struct inventory *in, struct meter_vm *v, char **value,
+    const struct window_rule *rule)
+{
+	bool card = value[0][0] == 'n';
+	struct meter_device **list = card ? &v->nics : &v->volumes;
+	struct meter_device *d = *list;
+	int64_t id = number(value[2]);
+
+	while (d != NULL && d->series.resource_id != id)
+		d = d->next;
+	if (d == NULL) {
+		d = mem_alloc(sizeof(*d));
+		d->next = *list;
+		*list = d;
+		series_begin(in, &d->series, card ? SERIES_NIC : SERIES_VOLUME, id,
+		    number(value[3]));
+	}
+	d->listed = true;
+	if (card)
+		domain_mac_copy(d->name, value[4] != NULL ? value[4] : "");
+	else
+		text_copy(d->name, sizeof(d->name), value[4]);
+	series_update(in, &d->series, number(value[1]), flag(value[5]), rule);
+}
+
+/* ---- what is no more */
+
+static void
+series_end_of_life(struct inventory *in, struct series *s)
+{
+	struct series **at = &in->by_id[(uint64_t)s->resource_id % INVENTORY_BUCKETS];
+
+	in->leaving(in->context, s);
+	while (*at != s)
+		at = &(*at)->next_by_id;
+	*at = s->next_by_id;
+	if (!s->loaded)
+		in->unloaded--;
+	series_done(s);
 }
 
 static void
-unlisted_drop(struct inventory *in)
+devices_drop(struct inventory *in, struct meter_device **list, bool all)
+{
+	for (struct meter_device **at = list; *at != NULL;) {
+		struct meter_device *d = *at;
+		if (d->listed && !all) {
+			at = &d->next;
+			continue;
+		}
+		*at = d->next;
+		series_end_of_life(in, &d->series);
+		free(d);
+	}
+}
+
+static void
+vms_drop(struct inventory *in)
 {
 	for (size_t b = 0; b < INVENTORY_BUCKETS; b++)
-		for (struct meter_vm **p = &in->buckets[b]; *p != NULL;) {
-			struct meter_vm *v = *p;
+		for (struct meter_vm **at = &in->buckets[b]; *at != NULL;) {
+			struct meter_vm *v = *at;
+			devices_drop(in, &v->nics, !v->listed);
+			devices_drop(in, &v->volumes, !v->listed);
 			if (v->listed) {
-				p = &v->next;
+				at = &v->next;
 				continue;
 			}
-			*p = v->next;
-			vm_free(in, v);
+			*at = v->next;
+			in->vm_gone(in->context, v);
+			series_end_of_life(in, &v->vm);
+			free(v);
+			in->vm_count--;
 		}
 }
 
-bool
-inventory_refresh(struct inventory *in, struct db *db, struct err *e)
+static void
+hosts_drop(struct inventory *in)
 {
-	scoped(rows_clear) struct rows *hosts = NULL;
-	scoped(rows_clear) struct rows *r = NULL;
+	for (struct meter_host **at = &in->hosts; *at != NULL;) {
+		struct meter_host *h = *at;
+		if (h->listed) {
+			at = &h->next;
+			continue;
+		}
+		*at = h->next;
+		in->host_gone(in->context, h);
+		free(h->uri);
+		free(h);
+	}
+}
 
-	if (!db_query(db, STMT_METER_HOSTS, DB_NONE, &hosts, e) ||
-	    !db_query(db, STMT_METER_INVENTORY, DB_NONE, &r, e))
-		return false;
-	hosts_read(in, hosts);
+static void
+devices_unlist(struct meter_device *list)
+{
+	for (struct meter_device *d = list; d != NULL; d = d->next)
+		d->listed = false;
+}
+
+static void
+all_unlist(struct inventory *in)
+{
+	in->host_count = 0;
+	for (struct meter_host *h = in->hosts; h != NULL; h = h->next) {
+		h->listed = false;
+		h->vms = NULL;
+		h->vm_count = 0;
+	}
 	for (size_t b = 0; b < INVENTORY_BUCKETS; b++)
-		for (struct meter_vm *v = in->buckets[b]; v != NULL; v = v->next)
+		for (struct meter_vm *v = in->buckets[b]; v != NULL; v = v->next) {
 			v->listed = false;
-	for (size_t i = 0; i < rows_count(r); i++)
-		if (!row_read(in, db, r, i, e))
-			return false; /* nothing is dropped on half an answer */
-	unlisted_drop(in);
+			devices_unlist(v->nics);
+			devices_unlist(v->volumes);
+		}
+}
+
+/* ---- the whole */
+
+/* How many values a line of each letter has. */
+static size_t
+values_of(char letter)
+{
+	static const struct {
+		char letter;
+		size_t count;
+	} known[] = { { 'h', 6 }, { 'z', 4 }, { 'a', 4 }, { 'c', 3 }, { 'v', 9 },
+		{ 'n', 6 }, { 'd', 6 } };
+
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		if (known[i].letter == letter)
+			return known[i].count;
+	return 0;
+}
+
+static void
+line_read(struct inventory *in, struct account_rule **rules, struct meter_vm **vm,
+    char **value)
+{
+	switch (value[0][0]) {
+	case 'h':
+		host_read(in, value);
+		break;
+	case 'z':
+		zone_read(rules, value);
+		break;
+	case 'a':
+		account_read(rules, value);
+		break;
+	case 'c':
+		cut_read(rules, value);
+		break;
+	case 'v':
+		*vm = vm_read(in, value, rule_find(*rules, number(value[1])));
+		break;
+	default:
+		if (*vm != NULL && (*vm)->vm.resource_id == number(value[3]))
+			device_read(in, *vm, value, rule_find(*rules, number(value[1])));
+	}
+}
+
+bool
+inventory_apply(struct inventory *in, char *snapshot, struct err *e)
+{
+	size_t length = strlen(snapshot);
+	struct account_rule *rules = NULL;
+	struct meter_vm *vm = NULL;
+	char *rest = snapshot;
+	char *line;
+
+	/* The last line says that it is whole. */
+	if (length < 4 || strcmp(snapshot + length - 4, "end\n") != 0)
+		return err_set(e, ERR_INPUT, "the snapshot of the inventory is torn");
+	all_unlist(in);
+	while ((line = strsep(&rest, "\n")) != NULL && *line != '\0') {
+		char *value[VALUES_MOST] = { NULL };
+		size_t n = line_split(line, value, VALUES_MOST);
+		if (value[0] != NULL && value[0][1] == '\0' &&
+		    n == values_of(value[0][0]))
+			line_read(in, &rules, &vm, value);
+	}
+	vms_drop(in);
+	hosts_drop(in);
+	rules_free(in->rules);
+	in->rules = rules;
 	return true;
+}
+
+void
+inventory_done(struct inventory *in)
+{
+	char nothing[] = "end\n";
+	struct err e = ERR_INIT;
+
+	if (!inventory_apply(in, nothing, &e))
+		log_error("%s", e.text); /* cannot be: it is whole */
+	rules_free(in->rules);
+	in->rules = NULL;
 }
 
 void
@@ -214,12 +499,6 @@ inventory_each(struct inventory *in, void (*visit)(void *context, struct series 
     void *context)
 {
 	for (size_t b = 0; b < INVENTORY_BUCKETS; b++)
-		for (struct meter_vm *v = in->buckets[b]; v != NULL; v = v->next) {
-			if (v->vm != NULL)
-				visit(context, v->vm);
-			for (size_t i = 0; i < v->nic_count; i++)
-				visit(context, v->nics[i]);
-			for (size_t i = 0; i < v->volume_count; i++)
-				visit(context, v->volumes[i]);
-		}
+		for (struct series *s = in->by_id[b]; s != NULL; s = s->next_by_id)
+			visit(context, s);
 }

@@ -1,11 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* inventory: which hosts and guests there are, as the provisioning core keeps them */
 #pragma once
-#include "base/db.h"
+#include "meter/due.h"
 #include "meter/read.h"
 #include "meter/series.h"
 
-enum { INVENTORY_DEVICES_MOST = READ_DEVICES_MOST };
+enum { INVENTORY_NAME_MAX = 32 };
+enum meter_lane_kind { LANE_FAST, LANE_GUARDED, LANE_COUNT };
+
+struct meter_host;
+
+/* One way of asking a host: its own connection, at most one question under way. */
+struct meter_lane {
+	struct due_item due; /* first, so that the queue's item is the lane */
+	struct meter_host *host;
+	enum meter_lane_kind kind;
+	int64_t ticket; /* of the question under way; 0: none */
+	struct mono since;
+	unsigned failures;  /* in a row */
+	unsigned abandoned; /* calls that never came back so far */
+	struct mono turn;   /* its next regular turn; due may be earlier */
+	bool again;         /* wanted again as soon as this one is over */
+	bool all;           /* the question is about all guests */
+	struct read_want *wants;
+	size_t want_count;
+};
 
 struct meter_host {
 	struct meter_host *next;
@@ -18,23 +37,40 @@ struct meter_host {
 	struct instant last_ok, failing_since; /* ns 0: not failing */
 	int64_t latency_us;
 	char error[512];
-	char blocked[READ_UUID_MAX]; /* the guest whose channel is taken, or "" */
+	struct meter_lane lanes[LANE_COUNT];
+	struct meter_vm *vms; /* those on it */
+	size_t vm_count;
+};
+
+/* A network card (named by its address) or a disk (named by its target). */
+struct meter_device {
+	struct meter_device *next;
+	char name[INVENTORY_NAME_MAX];
+	bool listed;
+	struct series series;
+};
+
+/* The run of the guest's process that the provisioning core has written down. */
+struct meter_run {
+	char epoch[80];              /* "host uuid/domain id"; "": it never ran */
+	struct instant begun, ended; /* ended.ns 0: it still runs */
 };
 
 struct meter_vm {
-	struct meter_vm *next;
+	struct meter_vm *next;         /* same bucket */
+	struct meter_vm *next_on_host; /* same host */
 	char uuid[READ_UUID_MAX];
 	int64_t host_id;
 	bool listed;
-	bool begun; /* its running lifetime is written: fresh or adopted is known */
-	uint64_t memory_kib;
-	struct series *vm;
-	struct series *nics[INVENTORY_DEVICES_MOST];
-	char macs[INVENTORY_DEVICES_MOST][DOMAIN_MAC_MAX];
-	size_t nic_count;
-	struct series *volumes[INVENTORY_DEVICES_MOST];
-	char targets[INVENTORY_DEVICES_MOST][READ_NAME_MAX];
-	size_t volume_count;
+	struct meter_run run;
+	unsigned urgent; /* bits of the lanes that should ask it at once */
+	struct series vm;
+	struct meter_device *nics, *volumes;
+	struct instant unmetered_since; /* told; ns 0: measured */
+	/* the guarded lane: disks and balloon are due; the channel is taken */
+	struct mono full_due;
+	bool quarantined;
+	struct instant blocked_since; /* told; ns 0: its channel is idle */
 };
 
 enum { INVENTORY_BUCKETS = 4096 };
@@ -42,18 +78,39 @@ enum { INVENTORY_BUCKETS = 4096 };
 struct inventory {
 	struct meter_host *hosts;
 	struct meter_vm *buckets[INVENTORY_BUCKETS];
-	size_t host_count, vm_count;
-	/* Called before a series changes its owner, so that its row is written first. */
+	struct series *by_id[INVENTORY_BUCKETS];
+	struct account_rule *rules;
+	size_t host_count, vm_count, unloaded;
+	/* Called before a series changes its owner or ends, so that its row is kept. */
 	void (*leaving)(void *context, struct series *s);
+	/* Called before a host or VM is forgotten. */
+	void (*host_gone)(void *context, struct meter_host *h);
+	void (*vm_gone)(void *context, struct meter_vm *v);
 	void *context;
 };
 
-/* Reads the tables; a resource that is new goes on where its last row ends. */
-must_check bool inventory_refresh(struct inventory *in, struct db *db, struct err *e);
+/*
+ * Takes a snapshot in (store.h says what it looks like), which it changes; a resource
+ * that is new is not loaded yet.  ERR_INPUT for a text that is torn: nothing is changed.
+ */
+must_check bool inventory_apply(struct inventory *in, char *snapshot, struct err *e);
+
 struct meter_vm *inventory_vm(struct inventory *in, const char *uuid);
-/* The card's series by its address, or NULL. */
-struct series *inventory_nic(struct meter_vm *v, const char *mac);
 struct meter_host *inventory_host(struct inventory *in, int64_t id);
+struct series *inventory_series(struct inventory *in, int64_t resource_id);
+/* The card or disk of that name, or NULL. */
+struct series *inventory_device(struct meter_device *list, const char *name);
+
+/*
+ * Which run a sight of the guest belongs to: its begin, or ns 0 when the provisioning
+ * core has not written that run down (yet): then counters wait, since nobody knows
+ * whether they began under our eyes.
+ */
+struct instant inventory_run(const struct meter_vm *v, const struct meter_host *h,
+    int64_t domain_id, struct instant at);
+
+void inventory_done(struct inventory *in);
+
 /* Calls visit for each series there is. */
 void inventory_each(struct inventory *in, void (*visit)(void *context, struct series *s),
     void *context);

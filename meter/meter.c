@@ -1,484 +1,549 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* meter: the collector's state and its rounds */
+/* meter: whom to ask when, and what to do about those who don't answer */
 #include "meter/meter.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/spool.h"
-#include "meter/inventory.h"
-#include "meter/pool.h"
-#include "meter/rrd.h"
-#include "meter/store.h"
-#include "meter_stmt.gen.h"
+#include "meter/state.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { GAP_STEPS = 3 };
-#define DRAW_EVERY_NS (30 * NS_PER_S)
+/* A taken channel is an alarm after this: with a pulse every 10 s it is told in 15. */
+#define BLOCKED_NS (4 * NS_PER_S)
+/* While a question is under way somebody must look how far it is. */
+#define WATCH_NS (250 * NS_PER_MS)
+#define IDLE_NS (1 * NS_PER_S)
+/* Events come in swarms: at most so often is a host asked because of them. */
+#define EVENT_NS (200 * NS_PER_MS)
 
-struct list {
-	struct series **items;
-	size_t count;
-};
-
-struct meter {
-	struct proc *proc;
-	const struct conf *conf;
-	struct db *db;
-	struct spool *spool;
-	struct pool *pool;
-	struct rrd_store *rrd;
-	struct inventory in;
-	struct list closed; /* copies of rows whose window is over, or whose owner left */
-	bool away;          /* the database, told once */
-	struct instant drawn, partitioned;
-};
-
-static void
-list_add(struct list *l, struct series *s)
-{
-	l->items = mem_resize(l->items, l->count + 1, sizeof(struct series *));
-	l->items[l->count++] = s;
-}
-
-/* A copy of a row that must still be written although its series goes on. */
-static void
-row_keep(void *context, struct series *s)
-{
-	struct meter *m = context;
-	struct series *copy;
-
-	if (!s->dirty)
-		return;
-	copy = mem_alloc(sizeof(*copy));
-	*copy = *s;
-	copy->vcpu_raw = mem_array(s->vcpu_count, sizeof(*copy->vcpu_raw));
-	if (s->vcpu_count > 0)
-		memcpy(copy->vcpu_raw, s->vcpu_raw,
-		    s->vcpu_count * sizeof(*copy->vcpu_raw));
-	list_add(&m->closed, copy);
-	s->dirty = false;
-}
+static void lanes_keep(struct meter *m);
+static void host_gone(void *context, struct meter_host *h);
+static void vm_gone(void *context, struct meter_vm *v);
 
 struct meter *
-meter_new(struct proc *p)
+meter_new(const struct meter_settings *settings, const struct meter_ports *ports,
+    struct keep *keep, struct rrd_store *rrd)
 {
 	struct meter *m = mem_alloc(sizeof(*m));
-	struct err e = ERR_INIT;
-	char path[STATE_PATH_MAX];
 
-	m->proc = p;
-	m->conf = proc_conf(p);
+	m->set = *settings;
+	m->ports = *ports;
+	m->keep = keep;
+	m->rrd = rrd;
 	m->in.leaving = row_keep;
+	m->in.host_gone = host_gone;
+	m->in.vm_gone = vm_gone;
 	m->in.context = m;
-	if (!spool_open(&m->spool, state_path(m->conf, path, "spool/meter/usage.db"), &e))
-		log_error("%s: while the database is away usage is kept in memory only",
-		    e.text);
-	m->rrd = rrd_store_new(state_path(m->conf, path, "rrd"),
-	    conf_span_ns(m->conf, CONF_METER_STEP),
-	    conf_span_ns(m->conf, CONF_METER_GUARDED_STEP));
-	m->pool = pool_new(m, p);
+	m->behind = keep != NULL;
+	kept_load(m);
+	lanes_keep(m);
 	return m;
 }
 
-/* ---- the database, and its absence */
+/* ---- whom to ask when */
+
+/* The guarded lane comes each step as well, so that a guest that hangs is seen soon. */
+int64_t
+lane_step(const struct meter *m, enum meter_lane_kind kind)
+{
+	return kind == LANE_GUARDED && m->set.guarded_ns < m->set.step_ns
+	    ? m->set.guarded_ns
+	    : m->set.step_ns;
+}
+
+/* The next regular turn of a lane: hosts are spread over the step, a host's lanes too. */
+static struct mono
+lane_turn(const struct meter *m, const struct meter_lane *lane)
+{
+	int64_t step = lane_step(m, lane->kind);
+	int64_t smear = due_smear(lane->host->uuid, step);
+	struct instant slot;
+
+	if (lane->kind == LANE_GUARDED)
+		smear = (smear + step / 2) % step;
+	slot = due_slot(m->now.wall, step, smear);
+	return (struct mono){ m->now.mono.ns + (slot.ns - m->now.wall.ns) };
+}
 
 static void
-database_lost(struct meter *m, const struct err *why)
+lane_set(struct meter *m, struct meter_lane *lane, struct mono turn)
 {
-	if (!m->away)
-		log_warning("%s: usage goes to the spool until it is back", why->text);
-	if (!m->away)
-		proc_alert(m->proc, "database.down", "database", true, why->text);
-	m->away = true;
+	lane->turn = turn;
+	due_set(&m->due, &lane->due, turn);
+}
+
+void
+lane_wanted(struct meter *m, struct meter_lane *lane)
+{
+	if (lane->ticket != 0)
+		lane->again = true;
+	else
+		due_set(&m->due, &lane->due, m->now.mono);
+}
+
+void
+lanes_all_wanted(struct meter *m)
+{
+	for (struct meter_host *h = m->in.hosts; h != NULL; h = h->next)
+		for (int k = 0; k < LANE_COUNT; k++)
+			if (h->failing_since.ns == 0)
+				lane_set(m, &h->lanes[k], m->now.mono);
+}
+
+/* New hosts get their turns. */
+static void
+lanes_keep(struct meter *m)
+{
+	for (struct meter_host *h = m->in.hosts; h != NULL; h = h->next)
+		for (int k = 0; k < LANE_COUNT; k++)
+			if (h->lanes[k].due.place == 0)
+				lane_set(m, &h->lanes[k], m->now.mono);
 }
 
 static bool
-database_up(struct meter *m, struct err *e)
+hang_enough(const struct meter *m, const struct meter_lane *lane)
 {
-	if (m->db == NULL) {
-		if (!db_open(m->conf, "meter", &meter_statements, &m->db, e))
-			return false;
-		if (!db_listen(m->db, "jeoul_sample", e) ||
-		    !db_listen(m->db, "jeoul_graph", e))
-			return false;
+	return lane->abandoned >= ABANDONED_PER_HOST || m->abandoned >= ABANDONED_MOST;
+}
+
+static enum read_how
+how_of(const struct meter *m, const struct meter_lane *lane, const struct meter_vm *v)
+{
+	if (v->quarantined || hang_enough(m, lane))
+		return READ_LOOK;
+	return (v->urgent & 1U << lane->kind) != 0 || v->full_due.ns <= m->now.mono.ns
+	    ? READ_FULL
+	    : READ_PULSE;
+}
+
+/* The guests of a question: those that run, or only the urgent ones of them. */
+static void
+wants_make(const struct meter *m, struct meter_lane *lane, bool partial)
+{
+	unsigned bit = 1U << lane->kind;
+
+	free(lane->wants);
+	lane->wants = mem_array(lane->host->vm_count, sizeof(*lane->wants));
+	lane->want_count = 0;
+	for (struct meter_vm *v = lane->host->vms; v != NULL; v = v->next_on_host) {
+		struct read_want *w = &lane->wants[lane->want_count];
+		if (v->run.epoch[0] == '\0' || v->run.ended.ns != 0 ||
+		    (partial && (v->urgent & bit) == 0))
+			continue;
+		(void)snprintf(w->uuid, sizeof(w->uuid), "%s", v->uuid);
+		w->how = how_of(m, lane, v);
+		lane->want_count++;
+		v->urgent &= ~bit;
 	}
-	if (m->spool != NULL && !store_drain(m->spool, m->db, e))
-		return false;
-	if (m->away) {
-		log_info("the database is back");
-		proc_alert(m->proc, "database.down", "database", false,
-		    "the database is back");
-	}
-	m->away = false;
-	return true;
 }
 
 static void
-partition_keep(struct meter *m, struct instant now)
+lane_ask(struct meter *m, struct meter_lane *lane, bool all)
 {
-	struct err e = ERR_INIT;
-
-	if (now.ns - m->partitioned.ns < 3600 * NS_PER_S)
-		return;
-	m->partitioned = now;
-	if (!db_run(m->db, STMT_METER_PARTITION, DB_ARGS(DB_INSTANT(now)), NULL, &e))
-		log_warning("partition of the month: %s", e.text);
+	lane->ticket = ++m->tickets;
+	lane->all = all;
+	const struct meter_question q = { .ticket = lane->ticket,
+		.host_id = lane->host->id,
+		.uri = lane->host->uri,
+		.lane = lane->kind,
+		.suspect = lane->kind == LANE_GUARDED || lane->failures > 0,
+		.wants = lane->wants,
+		.want_count = all ? 0 : lane->want_count };
+	m->ports.ask(m->ports.context, &q);
 }
 
-/* ---- asking */
+/* A host whose calls hang is not asked anew while two of them do. */
+static bool
+lane_held(const struct meter_lane *lane)
+{
+	return lane->kind == LANE_FAST ? lane->abandoned >= 2
+				       : lane->host->failing_since.ns != 0;
+}
 
 static void
-contact_failed(struct meter_host *h, struct instant now, const char *why)
+lane_start(struct meter *m, struct meter_lane *lane)
+{
+	bool regular = m->now.mono.ns >= lane->turn.ns;
+
+	if (regular)
+		lane->turn = lane_turn(m, lane);
+	due_set(&m->due, &lane->due, lane->turn);
+	if (lane->ticket != 0 || lane_held(lane))
+		return; /* a turn that is skipped; what was urgent comes again */
+	wants_make(m, lane, !regular);
+	if (lane->want_count > 0 || (regular && lane->kind == LANE_FAST))
+		lane_ask(m, lane, regular && lane->kind == LANE_FAST);
+}
+
+/* ---- those who don't answer */
+
+void
+host_failed(struct meter *m, struct meter_host *h, const char *why)
 {
 	if (h->failing_since.ns == 0) {
-		h->failing_since = now;
+		h->failing_since = m->now.wall;
 		log_warning("host %s: %s", h->name, why);
 	}
 	(void)snprintf(h->error, sizeof(h->error), "%s", why);
 	h->contact_dirty = true;
 }
 
-static void
-ask_all(struct meter *m, struct instant now, bool guarded)
-{
-	int64_t deadline = conf_span_ns(m->conf, CONF_METER_DEADLINE);
-
-	for (struct meter_host *h = m->in.hosts; h != NULL; h = h->next) {
-		int64_t since = 0;
-		char why[128];
-		if (!h->listed || pool_ask(m->pool, h->id, h->uri, guarded, &since) ||
-		    guarded)
-			continue;
-		if (since < deadline)
-			continue;
-		(void)snprintf(why, sizeof(why), "no answer for %lld s",
-		    (long long)(since / NS_PER_S));
-		contact_failed(h, now, why);
-	}
-}
-
 void
-meter_fast_round(struct meter *m, struct instant now)
-{
-	struct err e = ERR_INIT;
-
-	if (!database_up(m, &e) || !inventory_refresh(&m->in, m->db, &e))
-		database_lost(m, &e);
-	else
-		partition_keep(m, now);
-	ask_all(m, now, false);
-	/* Also when no host answers: just then somebody must be told. */
-	meter_write(m, now);
-}
-
-void
-meter_guarded_round(struct meter *m, struct instant now)
-{
-	ask_all(m, now, true);
-}
-
-void
-meter_hints(struct meter *m)
-{
-	if (m->db == NULL || m->away || !db_notified(m->db))
-		return;
-	meter_fast_round(m, clock_now());
-	meter_guarded_round(m, clock_now());
-	rrd_flush(m->rrd);
-}
-
-/* ---- taking in */
-
-static void
-gap_note(struct meter *m, const struct series *s, const struct series_reading *r)
-{
-	struct err e = ERR_INIT;
-	int64_t step = conf_span_ns(m->conf, CONF_METER_STEP);
-
-	if (!s->sampled || strcmp(s->epoch, r->epoch) != 0 ||
-	    r->at.ns - s->through.ns <= GAP_STEPS * step)
-		return;
-	if (m->db != NULL && !m->away &&
-	    !db_run(m->db, STMT_METER_GAP_PUT,
-		DB_ARGS(DB_NUMBER(s->account_id), DB_NUMBER(s->resource_id),
-		    DB_INSTANT(s->through), DB_INSTANT(r->at),
-		    "not sampled; counters went on and are billed at its end"),
-		NULL, &e))
-		log_warning("gap of resource %lld: %s", (long long)s->resource_id,
-		    e.text);
-}
-
-/*
- * Between the start of a guest and the commit of its lifetime nobody knows whether its
- * counters began under our eyes.  A first reading taken then would be a baseline and
- * lose them; one that waits is counted whole by the next.
- */
-static void
-take(struct meter *m, const struct meter_vm *v, struct series *s,
-    const struct series_reading *r)
-{
-	if (!s->sampled && !v->begun)
-		return;
-	if (series_full(s, r->at))
-		row_keep(m, s);
-	series_take(s, r);
-}
-
-static void
-reading_set(struct series_reading *r, enum series_field f, uint64_t value)
-{
-	r->value[f] = value;
-	r->has[f] = true;
-}
-
-static void
-take_fast(struct meter *m, struct meter_vm *v, const struct read_vm *vm,
-    const char *epoch)
-{
-	struct series_reading r = { .at = vm->at,
-		.epoch = epoch,
-		.vcpu_count = vm->vcpu_count,
-		.vcpu_ns = vm->vcpu_ns };
-
-	v->memory_kib = vm->memory_kib;
-	reading_set(&r, FIELD_CPU, vm->cpu_ns);
-	gap_note(m, v->vm, &r);
-	take(m, v, v->vm, &r);
-	for (size_t i = 0; i < vm->nic_count; i++) {
-		struct series_reading n = { .at = vm->at, .epoch = epoch };
-		struct series *card = inventory_nic(v, vm->nics[i].mac);
-		if (card == NULL)
-			continue; /* plugged in just now: the tables follow */
-		reading_set(&n, FIELD_NET_RX, vm->nics[i].rx_bytes);
-		reading_set(&n, FIELD_NET_TX, vm->nics[i].tx_bytes);
-		take(m, v, card, &n);
-	}
-}
-
-static void
-take_guarded(struct meter *m, struct meter_vm *v, const struct read_vm *vm,
-    const char *epoch)
-{
-	for (size_t i = 0; i < vm->disk_count; i++)
-		for (size_t k = 0; k < v->volume_count; k++) {
-			struct series_reading r = { .at = vm->at, .epoch = epoch };
-			const struct read_disk *d = &vm->disks[i];
-			if (strcmp(v->targets[k], d->target) != 0)
-				continue;
-			reading_set(&r, FIELD_DISK_READ, d->read_bytes);
-			reading_set(&r, FIELD_DISK_WRITE, d->write_bytes);
-			reading_set(&r, FIELD_DISK_READ_REQ, d->read_requests);
-			reading_set(&r, FIELD_DISK_WRITE_REQ, d->write_requests);
-			take(m, v, v->volumes[k], &r);
-		}
-}
-
-static void
-draw(struct meter *m, const struct meter_vm *v, const struct read_vm *vm,
-    uint64_t host[4])
-{
-	uint64_t rx = 0;
-	uint64_t tx = 0;
-
-	if (vm->guarded) {
-		uint64_t rd = 0;
-		uint64_t wr = 0;
-		for (size_t i = 0; i < v->volume_count; i++) {
-			rd += v->volumes[i]->total[FIELD_DISK_READ];
-			wr += v->volumes[i]->total[FIELD_DISK_WRITE];
-		}
-		const uint64_t values[] = { rd, wr };
-		rrd_add(m->rrd, RRD_VM_DISK, v->uuid, vm->at, values, 2);
-		return;
-	}
-	for (size_t i = 0; i < v->nic_count; i++) {
-		rx += v->nics[i]->total[FIELD_NET_RX];
-		tx += v->nics[i]->total[FIELD_NET_TX];
-	}
-	const uint64_t values[] = { 1, v->vm->total[FIELD_CPU], v->memory_kib * 1024, rx,
-		tx };
-	rrd_add(m->rrd, RRD_VM, v->uuid, vm->at, values, 5);
-	host[0]++;
-	host[1] += v->vm->total[FIELD_CPU];
-	host[2] += rx;
-	host[3] += tx;
-}
-
-/* A guest whose channel is taken raises an alarm; the next idle answer clears it. */
-static void
-blocked_take(struct meter *m, struct meter_host *h, const struct meter_result *result)
-{
-	const char *uuid = result->blocked;
-	char text[320];
-
-	if (strcmp(uuid, h->blocked) == 0)
-		return;
-	if (h->blocked[0] != '\0')
-		proc_alert(m->proc, "vm.monitor.blocked", h->blocked, false,
-		    "its control channel is idle again");
-	(void)snprintf(h->blocked, sizeof(h->blocked), "%s", uuid);
-	if (uuid[0] == '\0')
-		return;
-	(void)snprintf(text, sizeof(text),
-	    "vm %s on host %s: its control channel is taken for %u ms: "
-	    "disks are not sampled meanwhile",
-	    uuid, h->name, result->blocked_ms);
-	proc_alert(m->proc, "vm.monitor.blocked", uuid, true, text);
-}
-
-static void
-contact_ok(struct meter_host *h, const struct meter_result *result)
+host_answers(struct meter *m, struct meter_host *h, int64_t latency_us)
 {
 	if (h->failing_since.ns != 0)
 		log_info("host %s: answers again", h->name);
 	h->failing_since.ns = 0;
-	h->last_ok = clock_now();
-	h->latency_us = result->latency_us;
+	h->last_ok = m->now.wall;
+	h->latency_us = latency_us;
 	h->contact_dirty = true;
 }
 
-void
-meter_take(struct meter *m, struct meter_result *result)
+static void
+lane_failed(struct meter *m, struct meter_lane *lane)
 {
-	struct meter_host *h = inventory_host(&m->in, result->host_id);
-	uint64_t host[4] = { 0 };
+	int64_t wait = due_backoff(lane_step(m, lane->kind), ++lane->failures);
 
-	if (h == NULL)
+	lane_set(m, lane, (struct mono){ m->now.mono.ns + wait });
+}
+
+/* The call may come back some day, or never: another worker does its work. */
+static void
+lane_abandon(struct meter *m, struct meter_lane *lane)
+{
+	m->ports.abandon(m->ports.context, lane->ticket);
+	lane->ticket = 0;
+	lane->abandoned++;
+	m->abandoned++;
+}
+
+void
+guest_blocked(struct meter *m, struct meter_vm *v, const struct meter_host *h,
+    int64_t for_ns)
+{
+	char text[320];
+
+	v->quarantined = true;
+	if (v->blocked_since.ns != 0)
 		return;
-	if (!result->ok) {
-		if (!result->guarded)
-			contact_failed(h, clock_now(), result->error);
+	v->blocked_since.ns = m->now.wall.ns - for_ns;
+	m->blocked++;
+	(void)snprintf(text, sizeof(text),
+	    "vm %s on host %s: its control channel is taken for %lld ms: its disks and "
+	    "balloon are not sampled until it is idle",
+	    v->uuid, h->name, (long long)(for_ns / NS_PER_MS));
+	log_warning("%s", text);
+	m->ports.alert(m->ports.context, "vm.monitor.blocked", v->uuid, true, text);
+}
+
+void
+guest_idle(struct meter *m, struct meter_vm *v)
+{
+	v->quarantined = false;
+	if (v->blocked_since.ns == 0)
+		return;
+	v->blocked_since.ns = 0;
+	m->blocked--;
+	log_info("vm %s: its control channel is idle again", v->uuid);
+	m->ports.alert(m->ports.context, "vm.monitor.blocked", v->uuid, false,
+	    "its control channel is idle again");
+}
+
+/* Whether the host itself may be what hangs: then its guests are not to blame. */
+static bool
+host_suspect(const struct meter *m, const struct meter_host *h)
+{
+	const struct meter_lane *fast = &h->lanes[LANE_FAST];
+	struct meter_progress at;
+
+	return h->failing_since.ns != 0 ||
+	    (fast->ticket != 0 &&
+		m->ports.progress(m->ports.context, fast->ticket, &at) &&
+		m->now.mono.ns - at.since.ns > NS_PER_S);
+}
+
+static void
+fast_watch(struct meter *m, struct meter_lane *lane, int64_t for_ns)
+{
+	char why[128];
+
+	if (for_ns < m->set.deadline_ns)
+		return;
+	(void)snprintf(why, sizeof(why), "no answer for %lld ms, its call is given up",
+	    (long long)(for_ns / NS_PER_MS));
+	lane_abandon(m, lane);
+	host_failed(m, lane->host, why);
+	lane_failed(m, lane);
+}
+
+static void
+guarded_watch(struct meter *m, struct meter_lane *lane, const struct meter_progress *at,
+    int64_t for_ns)
+{
+	int64_t patience = m->set.deadline_ns < BLOCKED_NS ? m->set.deadline_ns
+							   : BLOCKED_NS;
+	struct meter_vm *v = at->guest < lane->want_count
+	    ? inventory_vm(&m->in, lane->wants[at->guest].uuid)
+	    : NULL;
+
+	if (for_ns < patience)
+		return;
+	if (host_suspect(m, lane->host)) {
+		if (for_ns >= m->set.deadline_ns) {
+			lane_abandon(m, lane);
+			lane_failed(m, lane);
+		}
 		return;
 	}
-	if (result->guarded)
-		blocked_take(m, h, result);
+	if (v != NULL)
+		guest_blocked(m, v, lane->host, for_ns);
+	if (for_ns < m->set.deadline_ns)
+		return;
+	/* The others go on at once, by another connection. */
+	lane_abandon(m, lane);
+	lane_set(m, lane, m->now.mono);
+}
+
+static bool
+lane_watch(struct meter *m, struct meter_lane *lane)
+{
+	struct meter_progress at;
+
+	if (lane->ticket == 0)
+		return false;
+	if (m->ports.progress(m->ports.context, lane->ticket, &at)) {
+		int64_t for_ns = m->now.mono.ns - at.since.ns;
+		if (lane->kind == LANE_FAST)
+			fast_watch(m, lane, for_ns);
+		else
+			guarded_watch(m, lane, &at, for_ns);
+	}
+	return lane->ticket != 0;
+}
+
+/* True: something is under way. */
+static bool
+lanes_watch(struct meter *m)
+{
+	bool any = false;
+
+	for (struct meter_host *h = m->in.hosts; h != NULL; h = h->next)
+		for (int k = 0; k < LANE_COUNT; k++)
+			any = lane_watch(m, &h->lanes[k]) || any;
+	return any;
+}
+
+static void
+vm_gone(void *context, struct meter_vm *v)
+{
+	struct meter *m = context;
+
+	guest_idle(m, v);
+	if (v->unmetered_since.ns != 0)
+		m->ports.alert(m->ports.context, "vm.unmetered", v->uuid, false,
+		    "it is no more");
+}
+
+static void
+host_gone(void *context, struct meter_host *h)
+{
+	struct meter *m = context;
+
+	for (int k = 0; k < LANE_COUNT; k++) {
+		due_drop(&m->due, &h->lanes[k].due);
+		if (h->lanes[k].ticket != 0)
+			m->ports.abandon(m->ports.context, h->lanes[k].ticket);
+		free(h->lanes[k].wants);
+	}
+	m->ports.forget(m->ports.context, h->id);
+}
+
+/* ---- answers */
+
+static void
+lane_over(struct meter *m, struct meter_lane *lane, const struct meter_answer *a)
+{
+	lane->ticket = 0;
+	if (!a->ok) {
+		if (lane->kind == LANE_FAST)
+			host_failed(m, lane->host, a->error);
+		lane_failed(m, lane);
+		return;
+	}
+	lane->failures = 0;
+	if (lane->kind == LANE_FAST)
+		host_answers(m, lane->host, a->latency_us);
+	if (lane->again)
+		lane_wanted(m, lane);
+	lane->again = false;
+}
+
+static void
+answer_take(struct meter *m, struct meter_lane *lane, struct meter_answer *a)
+{
+	struct meter_vm *v = inventory_vm(&m->in, a->uuid);
+
+	switch (a->kind) {
+	case ANSWER_ROUND:
+		round_take(m, lane->host, &a->round);
+		if (v != NULL && lane->kind == LANE_GUARDED)
+			guest_idle(m, v);
+		break;
+	case ANSWER_BUSY:
+		if (v != NULL && (int64_t)a->busy_ms * NS_PER_MS >= BLOCKED_NS)
+			guest_blocked(m, v, lane->host, (int64_t)a->busy_ms * NS_PER_MS);
+		break;
+	case ANSWER_IDLE:
+		if (v != NULL && v->quarantined) {
+			/* Now it can be asked for all that it missed. */
+			v->urgent |= 1U << LANE_GUARDED;
+			lane->again = true;
+			guest_idle(m, v);
+		}
+		break;
+	case ANSWER_OVER:
+		lane_over(m, lane, a);
+		break;
+	case ANSWER_RETURNED:
+	default:
+		break;
+	}
+}
+
+void
+meter_take(struct meter *m, struct meter_answer *answer, struct moment now)
+{
+	struct meter_host *h = inventory_host(&m->in, answer->host_id);
+
+	m->now = now;
+	if (answer->kind == ANSWER_RETURNED) {
+		m->abandoned -= m->abandoned > 0;
+		if (h != NULL && h->lanes[answer->lane].abandoned > 0)
+			h->lanes[answer->lane].abandoned--;
+	} else if (h != NULL && h->lanes[answer->lane].ticket == answer->ticket)
+		answer_take(m, &h->lanes[answer->lane], answer);
+}
+
+/* ---- being woken */
+
+static void
+vm_urgent(struct meter *m, struct meter_vm *v)
+{
+	struct meter_host *h = inventory_host(&m->in, v->host_id);
+
+	for (int k = 0; h != NULL && k < LANE_COUNT; k++) {
+		v->urgent |= 1U << k;
+		lane_wanted(m, &h->lanes[k]);
+	}
+}
+
+void
+meter_event(struct meter *m, int64_t host_id, const char *uuid, struct moment now)
+{
+	struct meter_vm *v = inventory_vm(&m->in, uuid);
+
+	m->now = now;
+	if (v != NULL && v->host_id == host_id)
+		vm_urgent(m, v);
+	/* The provisioning core heard it too: what it writes is read soon. */
+	if (m->refresh.ns > now.mono.ns + EVENT_NS)
+		m->refresh.ns = now.mono.ns + EVENT_NS;
+}
+
+static void
+wish_add(struct meter *m, const char *payload)
+{
+	struct wish *w = mem_alloc(sizeof(*w));
+	struct meter_vm *v;
+
+	(void)snprintf(w->payload, sizeof(w->payload), "%s", payload);
+	(void)snprintf(w->uuid, sizeof(w->uuid), "%s", payload);
+	w->since = m->now.wall;
+	w->until.ns = m->now.mono.ns + m->set.deadline_ns;
+	w->next = m->wishes;
+	m->wishes = w;
+	v = inventory_vm(&m->in, w->uuid);
+	if (v != NULL)
+		vm_urgent(m, v);
+	wishes_look(m);
+}
+
+void
+meter_hint(struct meter *m, const char *channel, const char *payload, struct moment now)
+{
+	m->now = now;
+	m->refresh.ns = now.mono.ns;
+	if (strcmp(channel, "jeoul_graph") == 0) {
+		if (m->rrd != NULL)
+			rrd_flush(m->rrd);
+	} else if (strcmp(channel, "jeoul_sample") == 0 && payload[0] != '\0')
+		wish_add(m, payload);
 	else
-		contact_ok(h, result);
-	for (size_t i = 0; i < result->round.count; i++) {
-		const struct read_vm *vm = &result->round.list[i];
-		struct meter_vm *v = inventory_vm(&m->in, vm->uuid);
-		char epoch[SERIES_EPOCH_MAX];
-		/* Not known yet: the provisioning core adopts it within seconds, counters
-		 * wait.  While it migrates both hosts show it: its own counts. */
-		if (v == NULL || v->vm == NULL || v->host_id != h->id)
-			continue;
-		(void)snprintf(epoch, sizeof(epoch), "%s/%lld", h->uuid,
-		    (long long)vm->domain_id);
-		if (vm->fast)
-			take_fast(m, v, vm, epoch);
-		else
-			take_guarded(m, v, vm, epoch);
-		draw(m, v, vm, host);
-	}
-	if (!result->guarded)
-		rrd_add(m->rrd, RRD_HOST, h->uuid, clock_now(), host, 4);
-	meter_write(m, clock_now());
-}
-
-/* ---- writing */
-
-static void
-dirty_collect(void *context, struct series *s)
-{
-	struct list *l = context;
-
-	if (s->dirty)
-		list_add(l, s);
-}
-
-static bool
-contacts_write(struct meter *m, struct err *e)
-{
-	for (struct meter_host *h = m->in.hosts; h != NULL; h = h->next) {
-		bool ok;
-		if (!h->contact_dirty || !h->listed)
-			continue;
-		if (h->failing_since.ns == 0)
-			ok = db_run(m->db, STMT_METER_CONTACT_OK,
-			    DB_ARGS(DB_NUMBER(h->id), DB_INSTANT(h->last_ok),
-				DB_NUMBER(h->latency_us)),
-			    NULL, e);
-		else
-			ok = db_run(m->db, STMT_METER_CONTACT_FAILED,
-			    DB_ARGS(DB_NUMBER(h->id), DB_INSTANT(h->failing_since),
-				h->error),
-			    NULL, e);
-		if (!ok)
-			return false;
-		h->contact_dirty = false;
-	}
-	return true;
-}
-
-static bool
-rows_write(struct meter *m, const struct list *l, struct err *e)
-{
-	char **lines;
-	bool ok;
-
-	if (m->db == NULL || m->away)
-		return err_set(e, ERR_GONE, "database: away");
-	lines = mem_array(l->count, sizeof(*lines));
-	for (size_t i = 0; i < l->count; i++)
-		lines[i] = store_line(l->items[i]);
-	ok = store_lines(m->db, lines, l->count, e) && contacts_write(m, e);
-	for (size_t i = 0; i < l->count; i++)
-		free(lines[i]);
-	free(lines);
-	return ok;
-}
-
-static void
-closed_free(struct meter *m)
-{
-	for (size_t i = 0; i < m->closed.count; i++) {
-		series_done(m->closed.items[i]);
-		free(m->closed.items[i]);
-	}
-	free(m->closed.items);
-	m->closed = (struct list){ NULL, 0 };
-}
-
-/* Neither the database nor the disk: the rows stay in memory, dirty, and are tried again.
- */
-static bool
-rows_spool(struct meter *m, const struct list *l)
-{
-	struct err e = ERR_INIT;
-
-	if (m->spool != NULL &&
-	    store_spool(m->spool, (const struct series *const *)(uintptr_t)l->items,
-		l->count, &e))
-		return true;
-	log_error("%s: usage stays in memory", m->spool != NULL ? e.text : "no spool");
-	return false;
+		lanes_all_wanted(m);
 }
 
 void
-meter_write(struct meter *m, struct instant now)
+meter_stored(struct meter *m, struct store_job *job, struct moment now)
 {
-	struct list l = { NULL, 0 };
-	struct err e = ERR_INIT;
-	bool safe;
+	m->now = now;
+	write_done(m, job);
+	lanes_keep(m);
+}
 
-	for (size_t i = 0; i < m->closed.count; i++)
-		list_add(&l, m->closed.items[i]);
-	inventory_each(&m->in, dirty_collect, &l);
-	safe = rows_write(m, &l, &e);
-	if (!safe) {
-		database_lost(m, &e);
-		safe = l.count == 0 || rows_spool(m, &l);
+/* ---- the round of everything */
+
+static void
+status_tell(struct meter *m)
+{
+	struct buf b = BUF_INIT;
+
+	buf_printf(&b, "%zu VMs on %zu hosts", m->in.vm_count, m->in.host_count);
+	if (m->away)
+		buf_puts(&b, ", database away: spooling");
+	if (m->blocked > 0)
+		buf_printf(&b, ", %zu with a taken control channel", m->blocked);
+	if (m->refused > 0)
+		buf_printf(&b, ", %zu rows refused and put aside", m->refused);
+	if (m->abandoned > 0)
+		buf_printf(&b, ", %u calls hang", m->abandoned);
+	m->ports.status(m->ports.context, buf_text(&b));
+	buf_done(&b);
+}
+
+struct mono
+meter_tick(struct meter *m, struct moment now)
+{
+	struct due_item *first;
+	struct mono next;
+	bool busy;
+
+	m->now = now;
+	if (m->started.ns == 0)
+		m->started = now.wall;
+	while ((first = due_first(&m->due)) != NULL && first->at.ns <= now.mono.ns)
+		lane_start(m, (struct meter_lane *)(void *)first);
+	busy = lanes_watch(m);
+	wishes_look(m);
+	write_step(m);
+	if (now.mono.ns - m->watched.ns >= m->set.step_ns / 2) {
+		m->watched = now.mono;
+		unmetered_watch(m);
+		status_tell(m);
 	}
-	for (size_t i = 0; safe && i < l.count; i++)
-		l.items[i]->dirty = false;
-	if (safe)
-		closed_free(m);
-	free(l.items);
-	if (now.ns - m->drawn.ns >= DRAW_EVERY_NS) {
-		m->drawn = now;
-		rrd_flush(m->rrd);
-	}
-	proc_status(m->proc, "%zu VMs on %zu hosts%s", m->in.vm_count, m->in.host_count,
-	    m->away ? ", database away: spooling" : "");
+	next.ns = now.mono.ns + (busy || m->flight.job != NULL ? WATCH_NS : IDLE_NS);
+	first = due_first(&m->due);
+	if (first != NULL && first->at.ns < next.ns)
+		next = first->at;
+	return next;
+}
+
+void
+meter_free(struct meter *m)
+{
+	if (m == NULL)
+		return;
+	inventory_done(&m->in);
+	write_free(m);
+	due_done(&m->due);
+	free(m);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pool: worker threads that ask hosts; a hung host costs one worker, never the round */
+/* pool: worker threads that ask hosts; one that hangs is replaced, up to a limit */
 #include "meter/pool.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -11,172 +11,477 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { WORKERS = 3, STACK = 512 * 1024 };
+enum { STACK = 512 * 1024, REPLACED_MOST = 32 };
 
-/* One lane of one host: its connection belongs to whoever has it busy. */
-struct lane {
-	struct lane *next; /* all lanes */
-	struct lane *next_queued;
+/* Where an event of a connection belongs to; as long as the process, since libvirt's
+ * thread may be in the middle of one at any time. */
+struct origin {
+	struct origin *next;
+	struct pool *pool;
 	int64_t host_id;
-	bool guarded, busy;
-	struct mono since;
-	char *uri;
+};
+
+/* A connection waits here between two questions of its lane. */
+struct line {
+	struct line *next;
+	int64_t host_id;
+	enum meter_lane_kind lane;
 	struct reader *reader;
-	struct meter_result result;
+};
+
+struct task {
+	struct task *next; /* in its queue, or among those under way */
+	int64_t ticket;
+	struct line *line;
+	char *uri;
+	bool suspect, abandoned, replaced;
+	bool forget; /* only closes the connection: the host is no more */
+	struct read_want *wants;
+	size_t want_count;
+	struct meter_progress at;
+	struct reader *reader; /* while it is under way */
+};
+
+struct queue {
+	struct task *first, *last;
 };
 
 struct pool {
-	struct meter *meter;
-	struct proc *proc;
+	struct pool_calls calls;
 	pthread_mutex_t lock;
 	pthread_cond_t work;
-	struct lane *lanes;
-	struct lane *first, *last; /* queue */
-	int done[2];               /* finished lanes, as pointers through a pipe */
+	unsigned workers;  /* wanted; what runs is that and those given up */
+	unsigned replaced; /* given up and replaced */
+	unsigned suspects; /* questions under way that may hang */
+	struct queue plain, suspect;
+	struct task *under_way;
+	struct line *lines;
+	struct origin *origins;
+	int messages[2]; /* answers and events, as pointers */
+};
+
+struct message {
+	struct meter_answer answer;
+	bool is_event;
 };
 
 static void
-blocked(void *context, const char *uuid, unsigned ms)
+lock(struct pool *p)
 {
-	struct lane *l = context;
-
-	/* Told in the log; the alarm goes out with the result, from the main thread. */
-	log_debug("vm %s: its control channel is taken for %u ms", uuid, ms);
-	(void)snprintf(l->result.blocked, sizeof(l->result.blocked), "%s", uuid);
-	l->result.blocked_ms = ms;
+	(void)pthread_mutex_lock(&p->lock); /* fails only on misuse */
 }
 
 static void
-lane_run(struct lane *l)
+unlock(struct pool *p)
 {
-	struct err e = ERR_INIT;
-	struct mono begun = clock_mono();
-	struct meter_result *r = &l->result;
+	(void)pthread_mutex_unlock(&p->lock);
+}
 
-	memset(r, 0, sizeof(*r));
-	r->host_id = l->host_id;
-	r->guarded = l->guarded;
-	r->ok = l->reader != NULL || reader_open(&l->reader, l->uri, &e);
-	if (r->ok)
-		r->ok = l->guarded ? reader_guarded(l->reader, &r->round, blocked, l, &e)
-				   : reader_fast(l->reader, &r->round, &e);
-	if (!r->ok) {
-		(void)snprintf(r->error, sizeof(r->error), "%.500s", e.text);
-		reader_close(l->reader);
-		l->reader = NULL;
+static void
+message_send(struct pool *p, const struct message *m)
+{
+	struct message *copy = mem_alloc(sizeof(*copy));
+
+	*copy = *m;
+	/* A pointer is written whole: it is far below PIPE_BUF. */
+	while (write(p->messages[1], &copy, sizeof(copy)) < 0 && errno == EINTR)
+		continue;
+}
+
+/* ---- workers */
+
+/* What a call brought is told unless it was given up meanwhile. */
+static bool
+task_tell(struct pool *p, const struct task *t, struct message *m)
+{
+	bool wanted;
+
+	m->answer.ticket = t->ticket;
+	m->answer.host_id = t->line->host_id;
+	m->answer.lane = t->line->lane;
+	lock(p);
+	wanted = !t->abandoned;
+	unlock(p);
+	if (wanted)
+		message_send(p, m);
+	else
+		read_round_done(&m->answer.round);
+	return wanted;
+}
+
+static void
+happened(void *context, const char *uuid)
+{
+	struct origin *o = context;
+	struct message m = { .is_event = true };
+
+	m.answer.host_id = o->host_id;
+	(void)snprintf(m.answer.uuid, sizeof(m.answer.uuid), "%s", uuid);
+	message_send(o->pool, &m);
+}
+
+static struct origin *
+origin_of(struct pool *p, int64_t host_id)
+{
+	struct origin *o;
+
+	lock(p);
+	for (o = p->origins; o != NULL && o->host_id != host_id; o = o->next)
+		continue;
+	if (o == NULL) {
+		o = mem_alloc(sizeof(*o));
+		*o = (struct origin){ p->origins, p, host_id };
+		p->origins = o;
 	}
-	r->latency_us = (clock_mono().ns - begun.ns) / NS_PER_US;
+	unlock(p);
+	return o;
+}
+
+static bool
+task_connect(struct pool *p, struct task *t, struct err *e)
+{
+	if (t->reader != NULL && strcmp(reader_uri(t->reader), t->uri) == 0)
+		return true;
+	reader_close(t->reader);
+	t->reader = NULL;
+	if (!reader_open(&t->reader, t->uri, e))
+		return false;
+	if (t->line->lane == LANE_FAST)
+		reader_watch(t->reader, happened, origin_of(p, t->line->host_id));
+	return true;
+}
+
+static bool
+guest_step(struct pool *p, struct task *t, size_t i, struct err *e)
+{
+	struct message m = { .is_event = false };
+	struct meter_answer *a = &m.answer;
+	const struct read_want *want = &t->wants[i];
+
+	(void)snprintf(a->uuid, sizeof(a->uuid), "%s", want->uuid);
+	switch (reader_guest(t->reader, want, &a->round, &a->busy_ms, e)) {
+	case READ_BUSY:
+		a->kind = ANSWER_BUSY;
+		break;
+	case READ_DONE:
+		a->kind = want->how == READ_FULL ? ANSWER_ROUND : ANSWER_IDLE;
+		if (want->how == READ_PULSE)
+			return true; /* nothing new */
+		break;
+	case READ_LOST:
+		return false;
+	case READ_GONE:
+	default:
+		return true;
+	}
+	(void)task_tell(p, t, &m); /* given up: the next step sees it */
+	return true;
+}
+
+/* False: this call was given up while it hung. */
+static bool
+progress_set(struct pool *p, struct task *t, size_t guest)
+{
+	bool wanted;
+
+	lock(p);
+	t->at = (struct meter_progress){ guest, clock_mono() };
+	wanted = !t->abandoned;
+	unlock(p);
+	return wanted;
+}
+
+static bool
+task_run(struct pool *p, struct task *t, struct err *e)
+{
+	struct message m = { .answer = { .kind = ANSWER_ROUND } };
+
+	if (t->forget)
+		return err_set(e, ERR_NOT_FOUND, "the host was removed");
+	if (!task_connect(p, t, e))
+		return false;
+	if (t->line->lane == LANE_FAST) {
+		if (!reader_fast(t->reader, t->wants, t->want_count, &m.answer.round, e))
+			return false;
+		return task_tell(p, t, &m);
+	}
+	for (size_t i = 0; i < t->want_count && progress_set(p, t, i); i++)
+		if (!guest_step(p, t, i, e))
+			return false;
+	return true;
+}
+
+static void
+task_free(struct task *t)
+{
+	free(t->uri);
+	free(t->wants);
+	free(t);
+}
+
+/* The connection goes back to its lane, unless it broke or the call was given up. */
+static void
+task_end(struct pool *p, struct task *t, bool ok, bool *wanted)
+{
+	struct reader *broken = t->reader;
+
+	lock(p);
+	for (struct task **at = &p->under_way; *at != NULL; at = &(*at)->next)
+		if (*at == t) {
+			*at = t->next;
+			break;
+		}
+	*wanted = !t->abandoned;
+	if (*wanted && t->suspect)
+		p->suspects--;
+	if (*wanted && ok) {
+		t->line->reader = t->reader;
+		broken = NULL;
+	}
+	unlock(p);
+	reader_close(broken);
+}
+
+/* False: this worker was replaced while it hung, and must end. */
+static bool
+task_do(struct pool *p, struct task *t)
+{
+	struct message m = { .answer = { .kind = ANSWER_OVER,
+				 .ticket = t->ticket,
+				 .host_id = t->line->host_id,
+				 .lane = t->line->lane } };
+	struct mono begun = clock_mono();
+	struct err e = ERR_INIT;
+	bool wanted;
+	bool go_on;
+
+	m.answer.ok = task_run(p, t, &e);
+	if (!m.answer.ok)
+		(void)snprintf(m.answer.error, sizeof(m.answer.error), "%.500s", e.text);
+	m.answer.latency_us = (clock_mono().ns - begun.ns) / NS_PER_US;
+	task_end(p, t, m.answer.ok, &wanted);
+	if (!wanted)
+		m.answer.kind = ANSWER_RETURNED;
+	if (!t->forget)
+		message_send(p, &m);
+	go_on = !t->replaced;
+	task_free(t);
+	return go_on;
+}
+
+static void
+queue_add(struct queue *q, struct task *t)
+{
+	t->next = NULL;
+	if (q->first == NULL)
+		q->first = t;
+	else
+		q->last->next = t;
+	q->last = t;
+}
+
+static struct task *
+queue_take(struct queue *q)
+{
+	struct task *t = q->first;
+
+	if (t != NULL)
+		q->first = t->next;
+	return t;
+}
+
+/* Those that may hang get half of the workers at most, so that the others never wait for
+ * them. */
+static struct task *
+task_next(struct pool *p)
+{
+	struct task *t = queue_take(&p->plain);
+
+	if (t == NULL && p->suspects < (p->workers + 1) / 2)
+		t = queue_take(&p->suspect);
+	if (t != NULL && t->suspect)
+		p->suspects++;
+	return t;
 }
 
 static void *
 worker(void *context)
 {
 	struct pool *p = context;
-	struct lane *l;
+	struct task *t;
+	bool go_on = true;
 
-	for (;;) {
-		(void)pthread_mutex_lock(&p->lock);
-		while (p->first == NULL)
+	while (go_on) {
+		lock(p);
+		while ((t = task_next(p)) == NULL)
 			(void)pthread_cond_wait(&p->work, &p->lock);
-		l = p->first;
-		p->first = l->next_queued;
-		(void)pthread_mutex_unlock(&p->lock);
-		lane_run(l);
-		/* A pointer is written whole: it is far below PIPE_BUF. */
-		while (write(p->done[1], &l, sizeof(l)) < 0 && errno == EINTR)
-			continue;
+		t->reader = t->line->reader;
+		t->line->reader = NULL;
+		t->at = (struct meter_progress){ 0, clock_mono() };
+		t->next = p->under_way;
+		p->under_way = t;
+		unlock(p);
+		go_on = task_do(p, t);
 	}
+	lock(p);
+	p->replaced--;
+	unlock(p);
 	return NULL;
 }
 
-static void
-answers_came(evutil_socket_t fd, short unused_what unused, void *context)
-{
-	struct pool *p = context;
-	struct lane *l;
-
-	while (read(fd, &l, sizeof(l)) == (ssize_t)sizeof(l)) {
-		struct meter_result result = l->result;
-		memset(&l->result, 0, sizeof(l->result));
-		l->busy = false;
-		meter_take(p->meter, &result);
-		read_round_done(&result.round);
-	}
-}
-
-static void
+static bool
 worker_start(struct pool *p)
 {
 	pthread_attr_t attr;
 	pthread_t thread;
+	bool ok;
 
-	if (pthread_attr_init(&attr) != 0 ||
-	    pthread_attr_setstacksize(&attr, STACK) != 0 ||
-	    pthread_create(&thread, &attr, worker, p) != 0) {
-		log_error("no thread can be started");
-		exit(1); /* NOLINT(concurrency-mt-unsafe): the parent starts us again */
-	}
+	if (pthread_attr_init(&attr) != 0)
+		return false;
+	ok = pthread_attr_setstacksize(&attr, STACK) == 0 &&
+	    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED) == 0 &&
+	    pthread_create(&thread, &attr, worker, p) == 0;
 	(void)pthread_attr_destroy(&attr);
-	(void)pthread_detach(thread);
+	return ok;
+}
+
+/* ---- the loop's side */
+
+static void
+messages_came(evutil_socket_t fd, short unused_what unused, void *context)
+{
+	struct pool *p = context;
+	struct message *m;
+
+	while (read(fd, &m, sizeof(m)) == (ssize_t)sizeof(m)) {
+		if (m->is_event)
+			p->calls.event(p->calls.context, m->answer.host_id,
+			    m->answer.uuid);
+		else
+			p->calls.answer(p->calls.context, &m->answer);
+		read_round_done(&m->answer.round);
+		free(m);
+	}
 }
 
 struct pool *
-pool_new(struct meter *m, struct proc *proc)
+pool_new(unsigned workers, struct event_base *base, const struct pool_calls *calls)
 {
 	struct pool *p = mem_alloc(sizeof(*p));
 	struct event *ev;
 
-	p->meter = m;
-	p->proc = proc;
+	p->calls = *calls;
+	p->workers = workers;
 	if (pthread_mutex_init(&p->lock, NULL) != 0 ||
-	    pthread_cond_init(&p->work, NULL) != 0 || pipe2(p->done, O_CLOEXEC) != 0 ||
-	    fcntl(p->done[0], F_SETFL, O_NONBLOCK) != 0)
-		abort();
-	ev = event_new(proc_base(proc), p->done[0], EV_READ | EV_PERSIST, answers_came,
-	    p);
+	    pthread_cond_init(&p->work, NULL) != 0 ||
+	    pipe2(p->messages, O_CLOEXEC) != 0 ||
+	    fcntl(p->messages[0], F_SETFL, O_NONBLOCK) != 0)
+		abort(); /* no descriptors at the start: the parent starts us again */
+	ev = event_new(base, p->messages[0], EV_READ | EV_PERSIST, messages_came, p);
 	if (ev == NULL || event_add(ev, NULL) != 0)
 		abort();
-	for (int i = 0; i < WORKERS; i++)
-		worker_start(p);
+	for (unsigned i = 0; i < workers; i++)
+		if (!worker_start(p)) {
+			log_error("no thread can be started");
+			exit(1); /* NOLINT(concurrency-mt-unsafe): started again */
+		}
 	return p;
 }
 
-static struct lane *
-lane_of(struct pool *p, int64_t host_id, const char *uri, bool guarded)
+static struct line *
+line_of(struct pool *p, const struct meter_question *q)
 {
-	struct lane *l;
+	struct line *l = p->lines;
 
-	for (l = p->lanes; l != NULL; l = l->next)
-		if (l->host_id == host_id && l->guarded == guarded)
-			return l;
-	l = mem_alloc(sizeof(*l));
-	l->host_id = host_id;
-	l->guarded = guarded;
-	l->uri = mem_strdup(uri);
-	l->next = p->lanes;
-	p->lanes = l;
+	while (l != NULL && (l->host_id != q->host_id || l->lane != q->lane))
+		l = l->next;
+	if (l == NULL) {
+		l = mem_alloc(sizeof(*l));
+		l->host_id = q->host_id;
+		l->lane = q->lane;
+		l->next = p->lines;
+		p->lines = l;
+	}
 	return l;
 }
 
-bool
-pool_ask(struct pool *p, int64_t host_id, const char *uri, bool guarded,
-    int64_t *since_ns)
+static void
+task_queue(struct pool *p, struct task *t, const struct meter_question *q)
 {
-	struct lane *l = lane_of(p, host_id, uri, guarded);
-
-	*since_ns = clock_mono().ns - l->since.ns;
-	if (l->busy)
-		return false;
-	l->busy = true;
-	l->since = clock_mono();
-	l->next_queued = NULL;
-	(void)pthread_mutex_lock(&p->lock);
-	if (p->first == NULL)
-		p->first = l;
-	else
-		p->last->next_queued = l;
-	p->last = l;
+	lock(p);
+	t->line = line_of(p, q);
+	queue_add(t->suspect ? &p->suspect : &p->plain, t);
 	(void)pthread_cond_signal(&p->work);
-	(void)pthread_mutex_unlock(&p->lock);
-	return true;
+	unlock(p);
+}
+
+void
+pool_ask(struct pool *p, const struct meter_question *q)
+{
+	struct task *t = mem_alloc(sizeof(*t));
+
+	t->ticket = q->ticket;
+	t->uri = mem_strdup(q->uri);
+	t->suspect = q->suspect;
+	t->want_count = q->want_count;
+	t->wants = mem_array(q->want_count, sizeof(*t->wants));
+	if (q->want_count > 0)
+		memcpy(t->wants, q->wants, q->want_count * sizeof(*t->wants));
+	task_queue(p, t, q);
+}
+
+/* Closing may wait for the host: a worker does it. */
+void
+pool_forget(struct pool *p, int64_t host_id)
+{
+	for (int lane = 0; lane < LANE_COUNT; lane++) {
+		const struct meter_question q = { .host_id = host_id,
+			.lane = (enum meter_lane_kind)lane };
+		struct task *t = mem_alloc(sizeof(*t));
+		t->suspect = true;
+		t->forget = true;
+		task_queue(p, t, &q);
+	}
+}
+
+static struct task *
+task_find(struct task *list, int64_t ticket)
+{
+	while (list != NULL && list->ticket != ticket)
+		list = list->next;
+	return list;
+}
+
+bool
+pool_progress(struct pool *p, int64_t ticket, struct meter_progress *out)
+{
+	struct task *t;
+
+	lock(p);
+	t = task_find(p->under_way, ticket);
+	if (t != NULL)
+		*out = t->at;
+	unlock(p);
+	return t != NULL;
+}
+
+void
+pool_abandon(struct pool *p, int64_t ticket)
+{
+	struct task *t;
+	bool replace = false;
+
+	lock(p);
+	t = task_find(p->under_way, ticket);
+	if (t != NULL && !t->abandoned) {
+		t->abandoned = true;
+		if (t->suspect)
+			p->suspects--;
+		t->replaced = replace = p->replaced < REPLACED_MOST;
+		p->replaced += replace;
+		(void)pthread_cond_signal(&p->work);
+	}
+	unlock(p);
+	if (replace && !worker_start(p))
+		log_warning("no thread can be started for one that hangs");
 }

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { KEEPALIVE_S = 5, KEEPALIVE_COUNT = 3, EVENT_STACK = 256 * 1024 };
+enum { KEEPALIVE_S = 5, KEEPALIVE_COUNT = 3, EVENT_STACK = 256 * 1024, WATCHES = 6 };
 
 enum { KNOWN_BUCKETS = 256 };
 
@@ -28,7 +28,9 @@ struct known {
 struct reader {
 	virConnectPtr link;
 	char *uri;
+	bool simulated;
 	struct known *known[KNOWN_BUCKETS];
+	int watches[WATCHES]; /* ids of the events asked for, -1: none */
 };
 
 static bool
@@ -101,15 +103,28 @@ reader_open(struct reader **out, const char *uri, struct err *e)
 {
 	scoped_free char *ro = read_only_uri(uri);
 	virConnectPtr link = virConnectOpenReadOnly(ro);
+	const char *type;
+	struct reader *r;
 
 	if (link == NULL)
 		return fail(e, "connecting to", uri);
 	(void)virConnectSetKeepAlive(link, KEEPALIVE_S,
 	    KEEPALIVE_COUNT); /* test driver: none */
-	*out = mem_alloc(sizeof(**out));
-	(*out)->link = link;
-	(*out)->uri = mem_strdup(uri);
+	r = mem_alloc(sizeof(*r));
+	r->link = link;
+	r->uri = mem_strdup(uri);
+	type = virConnectGetType(link);
+	r->simulated = type != NULL && strcmp(type, "TEST") == 0;
+	for (size_t i = 0; i < WATCHES; i++)
+		r->watches[i] = -1;
+	*out = r;
 	return true;
+}
+
+const char *
+reader_uri(const struct reader *r)
+{
+	return r->uri;
 }
 
 static struct known **
@@ -138,7 +153,7 @@ known_of(struct reader *r, const char *uuid, int64_t domain_id)
 		*bucket = k;
 	}
 	if (k->domain_id != domain_id)
-		k->nics.count = 0;
+		domain_nics_done(&k->nics);
 	k->domain_id = domain_id;
 	k->seen = true;
 	return k;
@@ -157,6 +172,7 @@ known_drop(struct reader *r, bool all)
 				continue;
 			}
 			*at = k->next;
+			domain_nics_done(&k->nics);
 			free(k);
 		}
 }
@@ -167,6 +183,9 @@ reader_close(struct reader *r)
 	if (r == NULL)
 		return;
 	known_drop(r, true);
+	for (size_t i = 0; i < WATCHES; i++)
+		if (r->watches[i] >= 0)
+			(void)virConnectDomainEventDeregisterAny(r->link, r->watches[i]);
 	(void)virConnectClose(r->link);
 	free(r->uri);
 	free(r);
@@ -175,9 +194,9 @@ reader_close(struct reader *r)
 void
 read_round_done(struct read_round *r)
 {
+	arena_free(r->arena);
 	free(r->list);
-	r->list = NULL;
-	r->count = 0;
+	*r = (struct read_round){ NULL, NULL, 0, false };
 }
 
 /* An unsigned field of any of libvirt's widths; absent stays as it is. */
@@ -206,6 +225,21 @@ field(virTypedParameterPtr params, int n, const char *name, uint64_t *out)
 	}
 }
 
+static bool
+value_of(virDomainStatsRecordPtr s, const char *name, struct read_value *out)
+{
+	out->has = field(s->params, s->nparams, name, &out->value);
+	return out->has;
+}
+
+/* libvirt's KiB as bytes. */
+static void
+kib_of(virDomainStatsRecordPtr s, const char *name, struct read_value *out)
+{
+	if (value_of(s, name, out))
+		out->value *= 1024;
+}
+
 static const char *
 text_field(virDomainStatsRecordPtr s, const char *name)
 {
@@ -214,6 +248,91 @@ text_field(virDomainStatsRecordPtr s, const char *name)
 	return virTypedParamsGetString(s->params, s->nparams, name, &text) == 1 ? text
 										: NULL;
 }
+
+/* "net", 3, "rx.bytes" -> net.3.rx.bytes */
+static const char *
+numbered(char out[64], const char *group, size_t i, const char *what)
+{
+	(void)snprintf(out, 64, "%s.%zu.%s", group, i, what);
+	return out;
+}
+
+/* ---- events */
+
+struct watch {
+	reader_event event;
+	void *context;
+};
+
+static void
+tell(virDomainPtr d, const struct watch *w)
+{
+	char uuid[VIR_UUID_STRING_BUFLEN];
+
+	if (virDomainGetUUIDString(d, uuid) == 0)
+		w->event(w->context, uuid);
+}
+
+static int
+lifecycle_came(virConnectPtr unused_link unused, virDomainPtr d, int unused_event unused,
+    int unused_detail unused, void *context)
+{
+	tell(d, context);
+	return 0;
+}
+
+static void
+balloon_came(virConnectPtr unused_link unused, virDomainPtr d,
+    unsigned long long unused_kib unused, void *context)
+{
+	tell(d, context);
+}
+
+static void
+device_came(virConnectPtr unused_link unused, virDomainPtr d,
+    const char *unused_alias unused, void *context)
+{
+	tell(d, context);
+}
+
+static void
+job_came(virConnectPtr unused_link unused, virDomainPtr d,
+    virTypedParameterPtr unused_params unused, int unused_count unused, void *context)
+{
+	tell(d, context);
+}
+
+void
+reader_watch(struct reader *r, reader_event event, void *context)
+{
+	const struct {
+		int id;
+		virConnectDomainEventGenericCallback call;
+	} wanted[] = {
+		{ VIR_DOMAIN_EVENT_ID_LIFECYCLE,
+		    VIR_DOMAIN_EVENT_CALLBACK(lifecycle_came) },
+		{ VIR_DOMAIN_EVENT_ID_BALLOON_CHANGE,
+		    VIR_DOMAIN_EVENT_CALLBACK(balloon_came) },
+		{ VIR_DOMAIN_EVENT_ID_DEVICE_ADDED,
+		    VIR_DOMAIN_EVENT_CALLBACK(device_came) },
+		{ VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED,
+		    VIR_DOMAIN_EVENT_CALLBACK(device_came) },
+		{ VIR_DOMAIN_EVENT_ID_JOB_COMPLETED,
+		    VIR_DOMAIN_EVENT_CALLBACK(job_came) },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
+		struct watch *w = mem_alloc(sizeof(*w));
+		*w = (struct watch){ event, context };
+		/* libvirt frees it when no call of it can be under way any more. */
+		r->watches[i] = virConnectDomainEventRegisterAny(r->link, NULL,
+		    wanted[i].id, wanted[i].call, w, free);
+		if (r->watches[i] < 0)
+			free(w);
+	}
+}
+
+/* ---- fast lane */
 
 /* The cards as the guest's XML has them; asked again when a name is not known yet. */
 static const struct domain_nic *
@@ -234,48 +353,60 @@ card_of(struct known *k, virDomainPtr d, const char *target)
 }
 
 /* A card without counters (user mode has none) is left out and hides no other. */
-static void
-nics_take(struct known *k, struct read_vm *vm, virDomainStatsRecordPtr s)
+static bool
+nic_take(struct known *k, struct read_nic *n, virDomainStatsRecordPtr s, size_t i)
 {
-	uint64_t count = 0;
 	char name[64];
+	const char *target = text_field(s, numbered(name, "net", i, "name"));
+	const struct domain_nic *card;
 
-	(void)field(s->params, s->nparams, "net.count", &count);
-	for (size_t i = 0; i < count && vm->nic_count < READ_DEVICES_MOST; i++) {
-		struct read_nic *n = &vm->nics[vm->nic_count];
-		const struct domain_nic *card;
-		const char *target;
-		(void)snprintf(name, sizeof(name), "net.%zu.name", i);
-		target = text_field(s, name);
-		(void)snprintf(name, sizeof(name), "net.%zu.rx.bytes", i);
-		if (target == NULL || !field(s->params, s->nparams, name, &n->rx_bytes))
-			continue;
-		(void)snprintf(name, sizeof(name), "net.%zu.tx.bytes", i);
-		card = card_of(k, s->dom, target);
-		if (card == NULL || !field(s->params, s->nparams, name, &n->tx_bytes))
-			continue;
-		(void)snprintf(n->mac, sizeof(n->mac), "%s", card->mac);
-		(void)snprintf(n->port, sizeof(n->port), "%s", card->port);
-		vm->nic_count++;
-	}
+	if (target == NULL ||
+	    !field(s->params, s->nparams, numbered(name, "net", i, "rx.bytes"),
+		&n->rx_bytes) ||
+	    !field(s->params, s->nparams, numbered(name, "net", i, "tx.bytes"),
+		&n->tx_bytes))
+		return false;
+	card = card_of(k, s->dom, target);
+	if (card == NULL)
+		return false;
+	(void)snprintf(n->mac, sizeof(n->mac), "%s", card->mac);
+	(void)snprintf(n->port, sizeof(n->port), "%s", card->port);
+	return true;
 }
 
-static bool
-vcpus_take(struct read_vm *vm, virDomainPtr d, int most)
+static void
+nics_take(struct reader *r, struct arena *a, struct read_vm *vm,
+    virDomainStatsRecordPtr s)
+{
+	struct known *k = known_of(r, vm->uuid, vm->domain_id);
+	uint64_t count = 0;
+
+	(void)field(s->params, s->nparams, "net.count", &count);
+	if (count > READ_DEVICES_MOST)
+		count = READ_DEVICES_MOST;
+	vm->nics = count > 0 ? arena_alloc(a, count * sizeof(*vm->nics)) : NULL;
+	for (size_t i = 0; i < count; i++)
+		if (nic_take(k, &vm->nics[vm->nic_count], s, i))
+			vm->nic_count++;
+}
+
+static void
+vcpus_take(struct arena *a, struct read_vm *vm, virDomainPtr d, int most)
 {
 	virVcpuInfo *info = mem_array((size_t)most, sizeof(*info));
 	int n = virDomainGetVcpus(d, info, most, NULL, 0);
 
-	for (int i = 0; i < n && i < READ_VCPUS_MOST; i++)
-		vm->vcpu_ns[i] = info[i].cpuTime;
-	vm->vcpu_count = n > 0 ? (size_t)(n < READ_VCPUS_MOST ? n : READ_VCPUS_MOST) : 0;
+	if (n > READ_VCPUS_MOST)
+		n = READ_VCPUS_MOST;
+	vm->vcpu_ns = n > 0 ? arena_alloc(a, (size_t)n * sizeof(*vm->vcpu_ns)) : NULL;
+	for (int i = 0; i < n; i++)
+		vm->vcpu_ns[vm->vcpu_count++] = info[i].cpuTime;
 	free(info);
-	return n >= 0;
 }
 
 /* False: it stopped while we looked, or says nothing: left out, which is never zero. */
 static bool
-fast_one(struct reader *r, struct read_vm *vm, virDomainStatsRecordPtr s)
+fast_one(struct reader *r, struct arena *a, struct read_vm *vm, virDomainStatsRecordPtr s)
 {
 	virDomainInfo info;
 	unsigned id = virDomainGetID(s->dom);
@@ -288,106 +419,214 @@ fast_one(struct reader *r, struct read_vm *vm, virDomainStatsRecordPtr s)
 	vm->cpu_ns = info.cpuTime;
 	vm->memory_kib = info.memory;
 	if (info.nrVirtCpu > 0)
-		(void)vcpus_take(vm, s->dom,
-		    info.nrVirtCpu); /* the test driver has none */
-	nics_take(known_of(r, vm->uuid, vm->domain_id), vm, s);
+		vcpus_take(a, vm, s->dom, info.nrVirtCpu); /* the test driver has none */
+	nics_take(r, a, vm, s);
 	vm->at = clock_now();
 	vm->fast = true;
 	return true;
 }
 
+static void
+round_begin(struct reader *r, struct read_round *out, size_t room)
+{
+	*out = (struct read_round){ .arena = arena_new(),
+		.list = mem_array(room, sizeof(*out->list)),
+		.simulated = r->simulated };
+}
+
+static virDomainPtr *
+domains_of(struct reader *r, const struct read_want *wants, size_t count)
+{
+	virDomainPtr *list = mem_array(count + 1, sizeof(virDomainPtr));
+	size_t n = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		list[n] = virDomainLookupByUUIDString(r->link, wants[i].uuid);
+		n += list[n] != NULL;
+	}
+	return list;
+}
+
+static void
+domains_free(virDomainPtr *list)
+{
+	for (size_t i = 0; list[i] != NULL; i++)
+		(void)virDomainFree(list[i]);
+	free(list);
+}
+
+static int
+fast_stats(struct reader *r, const struct read_want *wants, size_t count,
+    virDomainStatsRecordPtr **list)
+{
+	const unsigned what = VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_INTERFACE;
+	virDomainPtr *domains;
+	int n = 0;
+
+	if (count == 0)
+		return virConnectGetAllDomainStats(r->link, what, list,
+		    VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE);
+	domains = domains_of(r, wants, count);
+	if (domains[0] != NULL)
+		n = virDomainListGetStats(domains, what, list, 0);
+	else if (virConnectIsAlive(r->link) != 1)
+		n = -1;
+	domains_free(domains);
+	return n;
+}
+
 bool
-reader_fast(struct reader *r, struct read_round *out, struct err *e)
+reader_fast(struct reader *r, const struct read_want *wants, size_t count,
+    struct read_round *out, struct err *e)
 {
 	virDomainStatsRecordPtr *list = NULL;
-	int n = virConnectGetAllDomainStats(r->link,
-	    VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_INTERFACE, &list,
-	    VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE);
+	int n = fast_stats(r, wants, count, &list);
 
 	if (n < 0)
 		return fail(e, "statistics of", r->uri);
-	out->list = mem_array((size_t)n, sizeof(*out->list));
-	out->count = 0;
+	round_begin(r, out, (size_t)n);
 	for (int i = 0; i < n; i++)
-		if (fast_one(r, &out->list[out->count], list[i]))
+		if (fast_one(r, out->arena, &out->list[out->count], list[i]))
 			out->count++;
 	virDomainStatsRecordListFree(list);
-	known_drop(r, false);
+	if (count == 0)
+		known_drop(r, false);
+	return true;
+}
+
+/* ---- guarded lane */
+
+/* No answer is never zero: a disk without counters is left out. */
+static bool
+disk_take(struct read_disk *d, virDomainStatsRecordPtr s, size_t i)
+{
+	char name[64];
+	const char *target = text_field(s, numbered(name, "block", i, "name"));
+	struct {
+		const char *what;
+		uint64_t *out;
+	} fields[] = { { "rd.bytes", &d->read_bytes }, { "wr.bytes", &d->write_bytes },
+		{ "rd.reqs", &d->read_requests }, { "wr.reqs", &d->write_requests } };
+
+	if (target == NULL)
+		return false;
+	(void)snprintf(d->target, sizeof(d->target), "%.31s", target);
+	for (size_t f = 0; f < ARRAY_LEN(fields); f++)
+		if (!field(s->params, s->nparams,
+			numbered(name, "block", i, fields[f].what), fields[f].out))
+			return false;
+	(void)value_of(s, numbered(name, "block", i, "capacity"), &d->capacity);
+	(void)value_of(s, numbered(name, "block", i, "allocation"), &d->allocation);
+	(void)value_of(s, numbered(name, "block", i, "physical"), &d->physical);
 	return true;
 }
 
 static void
-disks_take(struct read_vm *vm, virDomainStatsRecordPtr s)
+disks_take(struct arena *a, struct read_vm *vm, virDomainStatsRecordPtr s)
 {
 	uint64_t count = 0;
 
 	(void)field(s->params, s->nparams, "block.count", &count);
-	for (size_t i = 0; i < count && i < READ_DEVICES_MOST; i++) {
-		struct read_disk *d = &vm->disks[vm->disk_count];
-		char name[64];
-		const char *target = NULL;
-		(void)snprintf(name, sizeof(name), "block.%zu.name", i);
-		if (virTypedParamsGetString(s->params, s->nparams, name, &target) != 1)
+	if (count > READ_DEVICES_MOST)
+		count = READ_DEVICES_MOST;
+	vm->disks = count > 0 ? arena_alloc(a, count * sizeof(*vm->disks)) : NULL;
+	for (size_t i = 0; i < count; i++)
+		if (disk_take(&vm->disks[vm->disk_count], s, i))
+			vm->disk_count++;
+}
+
+static void
+memory_take(struct read_memory *m, virDomainStatsRecordPtr s)
+{
+	kib_of(s, "balloon.current", &m->current);
+	kib_of(s, "balloon.rss", &m->rss);
+	kib_of(s, "balloon.unused", &m->guest_free);
+	kib_of(s, "balloon.usable", &m->usable);
+	kib_of(s, "balloon.swap_in", &m->swap_in);
+	kib_of(s, "balloon.swap_out", &m->swap_out);
+	(void)value_of(s, "balloon.major_fault", &m->major_faults);
+}
+
+/* How long its vCPUs were ready to run while the host had no core for them. */
+static void
+steal_take(struct read_value *steal, virDomainStatsRecordPtr s)
+{
+	uint64_t most = 0;
+	char name[64];
+
+	(void)field(s->params, s->nparams, "vcpu.maximum", &most);
+	for (size_t i = 0; i < most && i < READ_VCPUS_MOST; i++) {
+		uint64_t ns = 0;
+		if (!field(s->params, s->nparams, numbered(name, "vcpu", i, "delay"),
+			&ns))
 			continue;
-		(void)snprintf(name, sizeof(name), "block.%zu.rd.bytes", i);
-		if (!field(s->params, s->nparams, name, &d->read_bytes))
-			continue; /* no answer is never zero */
-		(void)snprintf(d->target, sizeof(d->target), "%.31s", target);
-		(void)snprintf(name, sizeof(name), "block.%zu.wr.bytes", i);
-		(void)field(s->params, s->nparams, name, &d->write_bytes);
-		(void)snprintf(name, sizeof(name), "block.%zu.rd.reqs", i);
-		(void)field(s->params, s->nparams, name, &d->read_requests);
-		(void)snprintf(name, sizeof(name), "block.%zu.wr.reqs", i);
-		(void)field(s->params, s->nparams, name, &d->write_requests);
-		vm->disk_count++;
+		steal->value += ns;
+		steal->has = true;
 	}
 }
 
-static bool
-guarded_one(struct read_vm *vm, virDomainPtr d, reader_blocked blocked, void *context)
+static void
+guest_take(struct read_round *out, int64_t id, const char *uuid,
+    virDomainStatsRecordPtr s)
 {
-	virDomainControlInfo control;
+	struct read_vm *vm = &out->list[0];
+
+	memset(vm, 0, sizeof(*vm));
+	(void)snprintf(vm->uuid, sizeof(vm->uuid), "%s", uuid);
+	vm->domain_id = id;
+	disks_take(out->arena, vm, s);
+	memory_take(&vm->memory, s);
+	steal_take(&vm->steal_ns, s);
+	vm->at = clock_now();
+	vm->guarded = true;
+	out->count = 1;
+}
+
+/* Two guests never share a call: one that hangs would take the other with it. */
+static enum read_word
+guest_ask(struct reader *r, virDomainPtr d, const struct read_want *want,
+    struct read_round *out)
+{
 	virDomainStatsRecordPtr *list = NULL;
 	virDomainPtr one[2] = { d, NULL };
 	unsigned id = virDomainGetID(d);
-	bool ok = false;
+	const unsigned what = want->how == READ_PULSE
+	    ? VIR_DOMAIN_STATS_DIRTYRATE
+	    : VIR_DOMAIN_STATS_BLOCK | VIR_DOMAIN_STATS_BALLOON | VIR_DOMAIN_STATS_VCPU;
+	int n = virDomainListGetStats(one, what, &list,
+	    VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
 
-	memset(vm, 0, sizeof(*vm));
-	if (id == (unsigned)-1 || virDomainGetUUIDString(d, vm->uuid) < 0)
-		return false;
-	vm->domain_id = (int64_t)id;
-	if (virDomainGetControlInfo(d, &control, 0) == 0 &&
-	    control.state != VIR_DOMAIN_CONTROL_OK) {
-		blocked(context, vm->uuid, (unsigned)control.stateTime);
-		return false;
-	}
-	if (virDomainListGetStats(one, VIR_DOMAIN_STATS_BLOCK, &list,
-		VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT) == 1) {
-		disks_take(vm, list[0]);
-		vm->at = clock_now();
-		vm->guarded = ok = vm->disk_count > 0;
+	if (n == 1 && want->how == READ_FULL && id != (unsigned)-1) {
+		round_begin(r, out, 1);
+		guest_take(out, (int64_t)id, want->uuid, list[0]);
 	}
 	virDomainStatsRecordListFree(list);
-	return ok;
+	return n == 1 ? READ_DONE : READ_GONE;
 }
 
-bool
-reader_guarded(struct reader *r, struct read_round *out, reader_blocked blocked,
-    void *context, struct err *e)
+enum read_word
+reader_guest(struct reader *r, const struct read_want *want, struct read_round *out,
+    unsigned *busy_ms, struct err *e)
 {
-	virDomainPtr *domains = NULL;
-	int n = virConnectListAllDomains(r->link, &domains,
-	    VIR_CONNECT_LIST_DOMAINS_ACTIVE);
+	virDomainControlInfo control;
+	virDomainPtr d = virDomainLookupByUUIDString(r->link, want->uuid);
+	enum read_word word = READ_GONE;
 
-	if (n < 0)
-		return fail(e, "domains of", r->uri);
-	out->list = mem_array((size_t)n, sizeof(*out->list));
-	out->count = 0;
-	for (int i = 0; i < n; i++) {
-		if (guarded_one(&out->list[out->count], domains[i], blocked, context))
-			out->count++;
-		(void)virDomainFree(domains[i]);
+	*out = (struct read_round){ .simulated = r->simulated };
+	if (d != NULL && virDomainGetControlInfo(d, &control, 0) == 0) {
+		/* A background job leaves queries through. */
+		bool idle = control.state == VIR_DOMAIN_CONTROL_OK ||
+		    control.state == VIR_DOMAIN_CONTROL_JOB;
+		*busy_ms = (unsigned)control.stateTime;
+		word = !idle                 ? READ_BUSY
+		    : want->how == READ_LOOK ? READ_DONE
+					     : guest_ask(r, d, want, out);
 	}
-	free(domains);
-	return true;
+	if (d != NULL)
+		(void)virDomainFree(d);
+	if (word == READ_GONE && virConnectIsAlive(r->link) != 1) {
+		(void)fail(e, "guests of", r->uri);
+		return READ_LOST;
+	}
+	return word;
 }

@@ -3,6 +3,7 @@
 #pragma once
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/mem.h"
 #include "meter/domain.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,6 +16,12 @@ enum {
 	READ_NAME_MAX = 32
 };
 
+/* A value that may be missing: no answer is never zero. */
+struct read_value {
+	uint64_t value;
+	bool has;
+};
+
 struct read_nic {
 	char mac[DOMAIN_MAC_MAX];
 	char port[37];               /* libvirt's uuid of this plugging in, or "" */
@@ -24,6 +31,13 @@ struct read_nic {
 struct read_disk {
 	char target[READ_NAME_MAX];
 	uint64_t read_bytes, write_bytes, read_requests, write_requests;
+	struct read_value capacity, allocation, physical; /* bytes */
+};
+
+/* Of the balloon and the host's view of the guest's memory; bytes and counts. */
+struct read_memory {
+	struct read_value current, rss, guest_free, usable;
+	struct read_value swap_in, swap_out, major_faults; /* counters */
 };
 
 /* What one lane saw of one guest; a lane that has no answer leaves its part out. */
@@ -31,23 +45,39 @@ struct read_vm {
 	char uuid[READ_UUID_MAX];
 	int64_t domain_id;
 	struct instant at;
-	bool fast;
+	bool fast; /* CPU, memory size, cards */
 	uint64_t cpu_ns;
 	uint64_t memory_kib;
 	size_t vcpu_count;
-	uint64_t vcpu_ns[READ_VCPUS_MOST];
+	uint64_t *vcpu_ns;
 	size_t nic_count;
-	struct read_nic nics[READ_DEVICES_MOST];
-	bool guarded;
+	struct read_nic *nics;
+	bool guarded; /* disks, balloon, waiting for the host */
 	size_t disk_count;
-	struct read_disk disks[READ_DEVICES_MOST];
+	struct read_disk *disks;
+	struct read_memory memory;
+	struct read_value steal_ns; /* all vCPUs ready to run, and no core for them */
 };
 
+/* A round owns all that its list points to. */
 struct read_round {
+	struct arena *arena;
 	struct read_vm *list;
 	size_t count;
+	bool simulated; /* a test driver made all of it up */
 };
 void read_round_done(struct read_round *r);
+
+/* One guest of a question, and how far to go with it. */
+enum read_how {
+	READ_LOOK,  /* only whether its control channel is idle */
+	READ_PULSE, /* a word with its monitor too, the cheapest there is */
+	READ_FULL,  /* all that needs its monitor */
+};
+struct read_want {
+	char uuid[READ_UUID_MAX];
+	enum read_how how;
+};
 
 /* A read-only connection, for one thread at a time. */
 struct reader;
@@ -55,15 +85,33 @@ must_check bool reader_init(
     struct err *e); /* once: libvirt's event thread, for keep-alive */
 must_check bool reader_open(struct reader **out, const char *uri, struct err *e);
 void reader_close(struct reader *r); /* NULL is fine */
-
-/* Fast lane: state, CPU, memory size, network of all running guests; never asks a guest's
- * monitor, so a hung guest can't hold it up (monitoring 1.1). */
-must_check bool reader_fast(struct reader *r, struct read_round *out, struct err *e);
+const char *reader_uri(const struct reader *r);
 
 /*
- * Guarded lane: disks, only of guests whose control channel is idle.  blocked is called
- * for a guest whose channel is not, with for how long (ms).
+ * Calls event from libvirt's own thread when a guest stops, starts, migrates or changes
+ * its size; as long as the connection lives.  A host that knows no events is fine.
  */
-typedef void (*reader_blocked)(void *context, const char *uuid, unsigned ms);
-must_check bool reader_guarded(struct reader *r, struct read_round *out,
-    reader_blocked blocked, void *context, struct err *e);
+typedef void (*reader_event)(void *context, const char *uuid);
+void reader_watch(struct reader *r, reader_event event, void *context);
+
+/*
+ * Fast lane: state, CPU, memory size, network of all running guests, or (count > 0) of
+ * those wanted; never asks a guest's monitor, so a hung guest can't hold it up
+ * (monitoring 1.1).
+ */
+must_check bool reader_fast(struct reader *r, const struct read_want *wants, size_t count,
+    struct read_round *out, struct err *e);
+
+/*
+ * Guarded lane, one guest: what needs its monitor, if its control channel is idle.  A
+ * guest that hangs just after it said so holds this call for as long as it hangs: the
+ * caller must be able to do without this thread and this reader.
+ */
+enum read_word {
+	READ_DONE, /* out has it, or nothing for a pulse */
+	READ_BUSY, /* its channel is taken since *busy_ms: not asked */
+	READ_GONE, /* it does not run here */
+	READ_LOST  /* the connection is no more: e says why */
+};
+enum read_word reader_guest(struct reader *r, const struct read_want *want,
+    struct read_round *out, unsigned *busy_ms, struct err *e);

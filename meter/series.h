@@ -3,6 +3,7 @@
 #pragma once
 #include "base/clock.h"
 #include "base/counter.h"
+#include "meter/window.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,17 +22,35 @@ enum series_field {
 	FIELD_COUNT
 };
 
-enum { SERIES_VCPUS_MOST = 256, SERIES_EPOCH_MAX = 96 };
+/* What was last seen of things that go up and down; of a VM the first three, of a volume
+ * the last three: bytes. */
+enum series_gauge {
+	GAUGE_MEMORY,
+	GAUGE_MEMORY_RSS,
+	GAUGE_MEMORY_UNUSED,
+	GAUGE_CAPACITY,
+	GAUGE_ALLOCATION,
+	GAUGE_PHYSICAL,
+	GAUGE_COUNT
+};
+
+enum { SERIES_VCPUS_MOST = 256, SERIES_EPOCH_MAX = 128 };
 
 struct series {
+	struct series *next_by_id; /* the inventory's table */
 	enum series_kind kind;
 	int64_t account_id, resource_id, vm_id;
 	bool simulated;
 	bool fresh;   /* begun under our eyes: the first value counts whole */
+	bool loaded;  /* where it left off is known, or that it never began */
+	bool asked;   /* the database is being asked for that */
 	bool sampled; /* there is a last reading */
-	bool dirty;   /* the row has changed since it was written */
+	bool dirty;   /* the row has changed since it was kept on this machine */
+	const struct window_rule *rule; /* of its account; NULL: UTC hours */
 	/* the open window */
 	struct instant from, to, through;
+	struct instant sent; /* through of the row that the database has */
+	struct mono refused_until;
 	char epoch[SERIES_EPOCH_MAX];
 	uint64_t sum[FIELD_COUNT];
 	uint64_t vcpu_sum;
@@ -41,6 +60,8 @@ struct series {
 	bool has[FIELD_COUNT];
 	size_t vcpu_count;
 	uint64_t *vcpu_raw; /* vcpu_count of them */
+	uint64_t gauge[GAUGE_COUNT];
+	bool has_gauge[GAUGE_COUNT];
 	/* since this program began: monotonic, for the graphs only */
 	uint64_t total[FIELD_COUNT];
 	uint64_t vcpu_total;
@@ -49,24 +70,40 @@ struct series {
 struct series_reading {
 	struct instant at;
 	const char *epoch;
+	bool simulated; /* a test driver made these numbers up */
 	uint64_t value[FIELD_COUNT];
 	bool has[FIELD_COUNT];
 	size_t vcpu_count;
 	const uint64_t *vcpu_ns;
+	uint64_t gauge[GAUGE_COUNT];
+	bool has_gauge[GAUGE_COUNT];
 };
 
-/* The window that a delta seen at t belongs to: start < t <= end, UTC hours. */
-void series_window(struct instant t, struct instant *from, struct instant *to);
-
-/* Whether t lies beyond the open window, so that its row must be written before. */
-bool series_full(const struct series *s, struct instant t);
-
-/* Takes a reading in: begins a new window when the old one is over (its row must have
- * been written by then).  A reading that is not later than the last one changes nothing.
+/*
+ * Whether t lies beyond the open window, so that its row must be kept before: its time is
+ * over, or a border was put into it after the last reading.  series_end() then sets its
+ * end, which must come before the row is kept and before series_take().
  */
-void series_take(struct series *s, const struct series_reading *r);
+bool series_full(const struct series *s, struct instant t);
+void series_end(struct series *s, struct instant t);
 
-/* The resource changed its owner: the same counters go on in a new row. */
+/*
+ * Takes a reading in: begins a new window when the old one is over (its row must have
+ * been kept by then).  A reading that is not later than the last one changes nothing.
+ * Answers whether a counter went down within its run, which it never does by itself.
+ */
+bool series_take(struct series *s, const struct series_reading *r);
+
+/*
+ * The name of a run of a guest's process, for the epoch: libvirt's ids begin anew with
+ * libvirtd, so the instant at which the run began (as the lifetimes say) belongs to it;
+ * port tells a card that was plugged out and in again, "" for everything else.
+ */
+void series_epoch(char out[SERIES_EPOCH_MAX], const char *host_uuid, int64_t domain_id,
+    struct instant begun, const char *port);
+
+/* The resource changed its owner: the same counters go on in a new row that begins where
+ * the last reading was, so that one who gets it back within the hour has two rows. */
 void series_move(struct series *s, int64_t account_id);
 
 void series_done(struct series *s);

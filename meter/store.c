@@ -1,36 +1,298 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* store: usage rows to PostgreSQL, or to the spool while it is away */
+/* store: what the collector asks of its database */
 #include "meter/store.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "meter/line.h"
 #include "meter_stmt.gen.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { PUT_VALUES = 27, DRAIN_GROUP = 200 };
+enum { VALUES_MOST = 33, WINDOW_VALUES = 33 };
 
-/* SQL's null in a line. */
-#define NOTHING "\\N"
+static const char *const series_names[] = { "vm", "nic", "volume" };
 
-static const char *const kind_names[] = { "vm", "nic", "volume" };
-/* The order of the deltas and raw counters in the statement, vCPU time apart. */
+static const struct {
+	const char *name;
+	unsigned statement;
+	size_t values;
+} kinds[STORE_KINDS] = {
+	[STORE_WINDOW] = { "window", STMT_METER_WINDOW_PUT, WINDOW_VALUES },
+	[STORE_GAP] = { "gap", STMT_METER_GAP_PUT, 5 },
+	[STORE_CONTACT_OK] = { "contact", STMT_METER_CONTACT_OK, 3 },
+	[STORE_CONTACT_FAILED] = { "contact", STMT_METER_CONTACT_FAILED, 3 },
+	[STORE_SAMPLED] = { "sampled", STMT_METER_SAMPLED, 1 },
+};
+
+/* The order of the deltas and raw counters in the statement, CPU time apart. */
 static const enum series_field order[] = { FIELD_NET_RX, FIELD_NET_TX, FIELD_DISK_READ,
 	FIELD_DISK_WRITE, FIELD_DISK_READ_REQ, FIELD_DISK_WRITE_REQ };
 
-static void
-number_add(struct buf *b, uint64_t v)
+struct store_job *
+store_job_new(enum store_what what)
 {
-	buf_printf(b, "\t%llu", (unsigned long long)v);
+	struct store_job *job = mem_alloc(sizeof(*job));
+
+	job->what = what;
+	return job;
+}
+
+void
+store_job_add(struct store_job *job, enum store_kind kind, char *line)
+{
+	/* Grows by doubling: its count is a power of two when it is full. */
+	if ((job->row_count & (job->row_count - 1)) == 0)
+		job->rows = mem_resize(job->rows,
+		    job->row_count == 0 ? 1 : 2 * job->row_count, sizeof(*job->rows));
+	job->rows[job->row_count++] = (struct store_row){ kind, line, false };
+}
+
+void
+store_job_free(struct store_job *job)
+{
+	if (job == NULL)
+		return;
+	for (size_t i = 0; i < job->row_count; i++)
+		free(job->rows[i].line);
+	free(job->rows);
+	free(job->ids);
+	free(job->text);
+	free(job);
+}
+
+/* ---- reading */
+
+static void
+rows_put(struct buf *out, const struct rows *r, size_t (*values)(const char *letter))
+{
+	for (size_t i = 0; i < rows_count(r); i++) {
+		size_t n = rows_columns(r);
+		if (values != NULL)
+			n = values(rows_text(r, i, 0));
+		for (size_t c = 0; c < n; c++)
+			line_text(out, rows_text(r, i, c));
+		buf_putc(out, '\n');
+	}
+}
+
+/* VMs say more than their devices. */
+static size_t
+inventory_values(const char *letter)
+{
+	return letter[0] == 'v' ? 9 : 6;
+}
+
+static bool
+query_put(struct db *db, unsigned statement, struct buf *out,
+    size_t (*values)(const char *letter), struct err *e)
+{
+	scoped(rows_clear) struct rows *r = NULL;
+
+	if (!db_query(db, statement, DB_NONE, &r, e))
+		return false;
+	rows_put(out, r, values);
+	return true;
+}
+
+/* One look at everything: no VM without its host, no card without its VM. */
+static bool
+snapshot_read(struct db *db, void *context, struct err *e)
+{
+	struct buf *out = context;
+
+	buf_clear(out);
+	return db_exec(db, "set transaction isolation level repeatable read, read only",
+		   e) &&
+	    query_put(db, STMT_METER_HOSTS, out, NULL, e) &&
+	    query_put(db, STMT_METER_ZONES, out, NULL, e) &&
+	    query_put(db, STMT_METER_ACCOUNTS, out, NULL, e) &&
+	    query_put(db, STMT_METER_CUTS, out, NULL, e) &&
+	    query_put(db, STMT_METER_INVENTORY, out, inventory_values, e);
+}
+
+static bool
+partition_keep(struct db *db, struct err *e)
+{
+	return db_run(db, STMT_METER_PARTITION, DB_ARGS(DB_INSTANT(clock_now())), NULL,
+	    e);
 }
 
 static void
-raw_add(struct buf *b, const struct series *s, enum series_field f)
+snapshot_run(struct db *db, struct store_job *job)
 {
-	if (s->has[f])
-		number_add(b, s->raw[f]);
+	struct buf out = BUF_INIT;
+
+	job->ok = partition_keep(db, &job->e) &&
+	    db_transaction(db, snapshot_read, &out, &job->e);
+	if (job->ok && !buf_ok(&out))
+		job->ok = err_set(&job->e, ERR_LIMIT, "the inventory is too large");
+	if (job->ok) {
+		buf_puts(&out, "end\n");
+		job->text = buf_take(&out);
+	}
+	buf_done(&out);
+}
+
+static void
+last_run(struct db *db, struct store_job *job)
+{
+	scoped(rows_clear) struct rows *r = NULL;
+	struct buf out = BUF_INIT;
+
+	job->ok = db_query(db, STMT_METER_LAST_ROWS, DB_ARGS(job->ids), &r, &job->e);
+	if (job->ok) {
+		rows_put(&out, r, NULL);
+		buf_putc(&out, '\n');
+		job->text = buf_take(&out);
+	}
+	buf_done(&out);
+}
+
+/* ---- writing */
+
+static size_t
+values_of(const struct store_row *row, char *copy, const char **values)
+{
+	size_t n = line_split(copy, (char **)(uintptr_t)values, VALUES_MOST);
+
+	return n == kinds[row->kind].values ? n : 0;
+}
+
+static bool
+row_add(struct db *db, const struct store_row *row, struct err *e)
+{
+	const char *values[VALUES_MOST] = { NULL };
+	scoped_free char *copy = mem_strdup(row->line);
+	size_t n = values_of(row, copy, values);
+
+	if (n == 0)
+		return err_set(e, ERR_INPUT, "a row of %s has not the values it needs",
+		    kinds[row->kind].name);
+	return db_pipeline_add(db, kinds[row->kind].statement, n, values, e);
+}
+
+static bool
+rows_write(struct db *db, const struct store_job *job, struct err *e)
+{
+	struct err later = ERR_INIT;
+	bool ok = db_pipeline_begin(db, e);
+
+	if (!ok)
+		return false;
+	for (size_t i = 0; ok && i < job->row_count; i++)
+		ok = row_add(db, &job->rows[i], e);
+	/* Also after a failure, since it ends the pipeline; the first trouble is told. */
+	return db_pipeline_run(db, NULL, ok ? e : &later) && ok;
+}
+
+void
+store_key(const char *line, char out[128])
+{
+	const char *values[VALUES_MOST] = { NULL };
+	scoped_free char *copy = mem_strdup(line);
+
+	out[0] = '\0';
+	if (line_split(copy, (char **)(uintptr_t)values, VALUES_MOST) == WINDOW_VALUES &&
+	    values[0] != NULL && values[1] != NULL && values[2] != NULL)
+		(void)snprintf(out, 128, "%s/%s/%s", values[0], values[1], values[2]);
+}
+
+/* One that the database won't take is put aside with what it said, for a person. */
+static bool
+put_aside(struct db *db, struct store_job *job, struct store_row *row, struct err *why,
+    struct err *e)
+{
+	const char *name = kinds[row->kind].name;
+	char key[128];
+
+	store_key(row->line, key);
+	if (key[0] == '\0')
+		(void)snprintf(key, sizeof(key), "%.100s", row->line);
+	if (!db_run(db, STMT_METER_REFUSED_PUT, DB_ARGS(name, key, row->line, why->text),
+		NULL, e))
+		return false;
+	log_error("row %s %s: %s: put aside in meter_refused, the others go on", name,
+	    key, why->text);
+	row->refused = true;
+	job->refused++;
+	(void)snprintf(job->why, sizeof(job->why), "%.60s: %.180s", key, why->text);
+	return true;
+}
+
+static bool
+is_refusal(const struct err *e)
+{
+	return e->kind != ERR_GONE && e->kind != ERR_AGAIN && e->kind != ERR_NONE;
+}
+
+/* Which of them it was: one by one, each in a transaction of its own. */
+static bool
+sort_out(struct db *db, struct store_job *job, struct err *e)
+{
+	for (size_t i = 0; i < job->row_count; i++) {
+		struct store_row *row = &job->rows[i];
+		struct err why = ERR_INIT;
+		const char *values[VALUES_MOST] = { NULL };
+		scoped_free char *copy = mem_strdup(row->line);
+		size_t n = values_of(row, copy, values);
+		bool ok = n > 0
+		    ? db_run(db, kinds[row->kind].statement, n, values, NULL, &why)
+		    : err_set(&why, ERR_INPUT, "not the values it needs");
+		if (ok)
+			continue;
+		if (!is_refusal(&why)) {
+			*e = why;
+			return false;
+		}
+		if (!put_aside(db, job, row, &why, e))
+			return false;
+	}
+	return true;
+}
+
+static void
+write_run(struct db *db, struct store_job *job)
+{
+	struct err first = ERR_INIT;
+
+	job->ok = job->row_count == 0 || rows_write(db, job, &first);
+	if (job->ok)
+		return;
+	if (is_refusal(&first))
+		job->ok = sort_out(db, job, &job->e);
 	else
-		buf_puts(b, "\t" NOTHING);
+		job->e = first;
+}
+
+void
+store_run(struct db *db, struct store_job *job)
+{
+	switch (job->what) {
+	case STORE_READ:
+		snapshot_run(db, job);
+		break;
+	case STORE_LAST:
+		last_run(db, job);
+		break;
+	case STORE_WRITE:
+	default:
+		write_run(db, job);
+	}
+}
+
+/* ---- a series as a row, and back */
+
+static void
+vcpus_put(struct buf *b, const struct series *s)
+{
+	struct buf list = BUF_INIT;
+
+	for (size_t i = 0; i < s->vcpu_count; i++)
+		buf_printf(&list, "%s%llu", i > 0 ? "," : "",
+		    (unsigned long long)s->vcpu_raw[i]);
+	line_text(b, s->vcpu_count > 0 ? buf_text(&list) : NULL);
+	buf_done(&list);
 }
 
 char *
@@ -39,124 +301,34 @@ store_line(const struct series *s)
 	struct buf b = BUF_INIT;
 	char when[CLOCK_TEXT_MAX];
 
-	buf_printf(&b, "%lld\t%lld", (long long)s->account_id, (long long)s->resource_id);
-	buf_printf(&b, "\t%s", instant_text(s->from, when));
-	buf_printf(&b, "\t%s\t%s\t%lld", instant_text(s->to, when), kind_names[s->kind],
-	    (long long)s->vm_id);
-	buf_printf(&b, "\t%s\t%s", instant_text(s->through, when), s->epoch);
-	number_add(&b, s->sum[FIELD_CPU]);
-	number_add(&b, s->vcpu_sum);
+	line_number(&b, s->account_id);
+	line_number(&b, s->resource_id);
+	line_text(&b, instant_text(s->from, when));
+	line_text(&b, instant_text(s->to, when));
+	line_text(&b, series_names[s->kind]);
+	line_number(&b, s->vm_id);
+	line_text(&b, instant_text(s->through, when));
+	line_text(&b, s->epoch);
+	line_u64(&b, s->sum[FIELD_CPU]);
+	line_u64(&b, s->vcpu_sum);
 	for (size_t i = 0; i < ARRAY_LEN(order); i++)
-		number_add(&b, s->sum[order[i]]);
-	raw_add(&b, s, FIELD_CPU);
-	buf_puts(&b, s->vcpu_count > 0 ? "\t" : "\t" NOTHING);
-	for (size_t i = 0; i < s->vcpu_count; i++)
-		buf_printf(&b, "%s%llu", i > 0 ? "," : "",
-		    (unsigned long long)s->vcpu_raw[i]);
+		line_u64(&b, s->sum[order[i]]);
+	line_u64_or_null(&b, s->raw[FIELD_CPU], s->has[FIELD_CPU]);
+	vcpus_put(&b, s);
 	for (size_t i = 0; i < ARRAY_LEN(order); i++)
-		raw_add(&b, s, order[i]);
-	buf_printf(&b, "\t%lld\t%lld\t%c", (long long)s->samples, (long long)s->resets,
-	    s->simulated ? 't' : 'f');
+		line_u64_or_null(&b, s->raw[order[i]], s->has[order[i]]);
+	line_number(&b, s->samples);
+	line_number(&b, s->resets);
+	line_text(&b, s->simulated ? "t" : "f");
+	for (int g = 0; g < GAUGE_COUNT; g++)
+		line_u64_or_null(&b, s->gauge[g], s->has_gauge[g]);
 	return buf_take(&b);
 }
 
-static bool
-line_put(struct db *db, const char *line, struct err *e)
+static uint64_t
+unsigned_of(const char *text)
 {
-	const char *values[PUT_VALUES] = { NULL };
-	scoped_free char *copy = mem_strdup(line);
-	char *rest = copy;
-	size_t n = 0;
-
-	while (rest != NULL && n < PUT_VALUES) {
-		const char *value = strsep(&rest, "\t");
-		values[n++] = strcmp(value, NOTHING) == 0 ? NULL : value;
-	}
-	if (n != PUT_VALUES || rest != NULL) {
-		log_error("a spooled usage row can't be read and is left out: %.200s",
-		    line);
-		return true;
-	}
-	return db_pipeline_add(db, STMT_METER_WINDOW_PUT, PUT_VALUES, values, e);
-}
-
-bool
-store_lines(struct db *db, char **lines, size_t count, struct err *e)
-{
-	if (count == 0)
-		return true;
-	if (!db_pipeline_begin(db, e))
-		return false;
-	for (size_t i = 0; i < count; i++)
-		if (!line_put(db, lines[i], e))
-			return false;
-	return db_pipeline_run(db, NULL, e);
-}
-
-bool
-store_spool(struct spool *spool, const struct series *const *list, size_t count,
-    struct err *e)
-{
-	struct spool_record *records = mem_array(count, sizeof(*records));
-	bool ok;
-
-	for (size_t i = 0; i < count; i++) {
-		char when[CLOCK_TEXT_MAX];
-		records[i] = (struct spool_record){ .order = list[i]->through.ns,
-			.key = mem_printf("%lld/%lld/%s", (long long)list[i]->account_id,
-			    (long long)list[i]->resource_id,
-			    instant_text(list[i]->from, when)),
-			.payload = store_line(list[i]) };
-	}
-	ok = spool_put(spool, records, count, e);
-	for (size_t i = 0; i < count; i++) {
-		free((void *)(uintptr_t)records[i].key);
-		free((void *)(uintptr_t)records[i].payload);
-	}
-	free(records);
-	return ok;
-}
-
-struct group {
-	struct spool_record records[DRAIN_GROUP];
-	char *lines[DRAIN_GROUP];
-	size_t count;
-};
-
-static bool
-group_take(const struct spool_record *record, void *context)
-{
-	struct group *g = context;
-
-	g->records[g->count] = (struct spool_record){ .key = mem_strdup(record->key),
-		.order = record->order,
-		.payload = "" };
-	g->lines[g->count++] = mem_strdup(record->payload);
-	return g->count < DRAIN_GROUP;
-}
-
-bool
-store_drain(struct spool *spool, struct db *db, struct err *e)
-{
-	struct group *g = mem_alloc(sizeof(*g));
-	bool ok = true;
-	size_t total = 0;
-
-	do {
-		g->count = 0;
-		ok = spool_each(spool, DRAIN_GROUP, group_take, g, e) &&
-		    store_lines(db, g->lines, g->count, e) &&
-		    spool_drop_all(spool, g->records, g->count, e);
-		for (size_t i = 0; i < g->count; i++) {
-			free((void *)(uintptr_t)g->records[i].key);
-			free(g->lines[i]);
-		}
-		total += ok ? g->count : 0;
-	} while (ok && g->count > 0);
-	if (total > 0)
-		log_info("%zu usage rows of the database's absence written", total);
-	free(g);
-	return ok;
+	return text != NULL ? strtoull(text, NULL, 10) : 0;
 }
 
 static void
@@ -173,39 +345,44 @@ vcpus_load(struct series *s, const char *text)
 }
 
 static void
-field_load(struct series *s, enum series_field f, const struct rows *r, size_t sum,
-    size_t raw)
+field_load(struct series *s, enum series_field f, const char *sum, const char *raw)
 {
-	s->sum[f] = (uint64_t)rows_i64(r, 0, sum);
-	s->has[f] = rows_text(r, 0, raw) != NULL;
-	s->raw[f] = (uint64_t)rows_i64(r, 0, raw);
+	s->sum[f] = unsigned_of(sum);
+	s->has[f] = raw != NULL;
+	s->raw[f] = unsigned_of(raw);
 }
 
 bool
-store_load(struct db *db, struct series *s, struct err *e)
+store_parse(struct series *s, int64_t *account_id, char *line, struct err *e)
 {
-	scoped(rows_clear) struct rows *r = NULL;
-	int64_t owner;
+	char *v[WINDOW_VALUES] = { NULL };
+	struct instant from;
+	struct instant to;
+	struct instant through;
 
-	if (!db_query(db, STMT_METER_LAST_ROW, DB_ARGS(DB_NUMBER(s->resource_id)), &r, e))
+	if (line_split(line, v, WINDOW_VALUES) != WINDOW_VALUES || v[0] == NULL ||
+	    v[2] == NULL || v[3] == NULL || v[6] == NULL || v[7] == NULL)
+		return err_set(e, ERR_INPUT, "no usage row: %.80s", line);
+	if (!instant_parse(&from, v[2], e) || !instant_parse(&to, v[3], e) ||
+	    !instant_parse(&through, v[6], e))
 		return false;
-	if (rows_count(r) == 0)
-		return true;
-	owner = rows_i64(r, 0, 0);
-	if (!instant_parse(&s->from, rows_text(r, 0, 1), e) ||
-	    !instant_parse(&s->to, rows_text(r, 0, 2), e) ||
-	    !instant_parse(&s->through, rows_text(r, 0, 3), e))
-		return false;
-	(void)snprintf(s->epoch, sizeof(s->epoch), "%s", rows_text(r, 0, 4));
-	field_load(s, FIELD_CPU, r, 5, 13);
-	s->vcpu_sum = (uint64_t)rows_i64(r, 0, 6);
-	vcpus_load(s, rows_text(r, 0, 14));
+	*account_id = (int64_t)strtoll(v[0], NULL, 10);
+	s->from = from;
+	s->to = to;
+	s->through = through;
+	(void)snprintf(s->epoch, sizeof(s->epoch), "%s", v[7]);
+	field_load(s, FIELD_CPU, v[8], v[16]);
+	s->vcpu_sum = unsigned_of(v[9]);
 	for (size_t i = 0; i < ARRAY_LEN(order); i++)
-		field_load(s, order[i], r, 7 + i, 15 + i);
-	s->samples = rows_i64(r, 0, 21);
-	s->resets = rows_i64(r, 0, 22);
+		field_load(s, order[i], v[10 + i], v[18 + i]);
+	vcpus_load(s, v[17]);
+	s->samples = (int64_t)unsigned_of(v[24]);
+	s->resets = (int64_t)unsigned_of(v[25]);
+	s->simulated = v[26] != NULL && v[26][0] == 't';
+	for (int g = 0; g < GAUGE_COUNT; g++) {
+		s->has_gauge[g] = v[27 + g] != NULL;
+		s->gauge[g] = unsigned_of(v[27 + g]);
+	}
 	s->sampled = true;
-	if (owner != s->account_id)
-		series_move(s, s->account_id);
 	return true;
 }

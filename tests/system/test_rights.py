@@ -10,9 +10,9 @@ from conftest import Stack
 ROLES = ("provision", "meter", "billing", "snmp", "web")
 # May change in every way, by the roles that its rights name: they say what is, not what was.
 PRESENT = {"domain", "account", "app_user", "session", "zone", "host", "host_contact", "offering", "template",
-           "vm", "volume", "nic", "job", "lease", "alarm", "delivery", "tariff", "schema_migration"}
+           "vm", "volume", "nic", "job", "lease", "alarm", "delivery", "tariff", "schema_migration", "meter_refused", "meter_grain"}
 # Rows may leave these: log-ins and leases are no history.
-DELETE = {("web", "session")} | {(r, "lease") for r in ("provision", "meter", "billing", "snmp")}
+DELETE = {("web", "session"), ("billing", "meter_grain")} | {(r, "lease") for r in ("provision", "meter", "billing", "snmp")}
 # Of what says money or usage only this may change: an open end, once, and absolute states that
 # go forward (the statements say "where excluded.through > through"; setup/rules holds them to it).
 CHANGE = {

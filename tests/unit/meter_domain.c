@@ -22,7 +22,7 @@ static const char xml[] =
 static void
 a_card_is_found_by_its_name_on_the_host(void **unused_state unused)
 {
-	struct domain_nics nics;
+	struct domain_nics nics = { 0, NULL };
 	struct err e = ERR_INIT;
 
 	assert_true(domain_nics_read(&nics, xml, &e));
@@ -34,6 +34,7 @@ a_card_is_found_by_its_name_on_the_host(void **unused_state unused)
 	assert_string_equal(domain_nic_find(&nics, "vnet4")->port, "");
 	assert_null(domain_nic_find(&nics, "vnet5"));
 	assert_null(domain_nic_find(&nics, ""));
+	domain_nics_done(&nics);
 }
 
 static void
@@ -42,13 +43,18 @@ what_is_no_domain_is_refused(void **unused_state unused)
 	static const char *const bad[] = { "", "<domain", "<network/>", "nonsense",
 		"<!DOCTYPE d [<!ENTITY a SYSTEM 'file:///etc/passwd'>]>"
 		"<domain>&a;</domain>" };
-	struct domain_nics nics = { .count = 7 };
+	struct domain_nics nics = { 0, NULL };
 
+	{
+		struct err e = ERR_INIT;
+		assert_true(domain_nics_read(&nics, xml, &e));
+	}
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		struct err e = ERR_INIT;
 		assert_false(domain_nics_read(&nics, bad[i], &e));
-		assert_int_equal(nics.count, 7);
+		assert_int_equal(nics.count, 3);
 	}
+	domain_nics_done(&nics);
 }
 
 int

@@ -27,18 +27,6 @@ read_at(struct series *s, int64_t t, const char *epoch, uint64_t cpu,
 }
 
 static void
-a_reading_at_the_end_of_an_hour_belongs_to_it(void **unused_state unused)
-{
-	struct instant from;
-	struct instant to;
-
-	series_window((struct instant){ 5 * HOUR }, &from, &to);
-	assert_true(from.ns == 4 * HOUR && to.ns == 5 * HOUR);
-	series_window((struct instant){ 5 * HOUR + 1 }, &from, &to);
-	assert_true(from.ns == 5 * HOUR && to.ns == 6 * HOUR);
-}
-
-static void
 what_was_created_here_counts_from_zero_what_was_adopted_does_not(
     void **unused_state unused)
 {
@@ -140,7 +128,6 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(vcpus_that_answer_late_are_no_history_of_ours),
-		cmocka_unit_test(a_reading_at_the_end_of_an_hour_belongs_to_it),
 		cmocka_unit_test(
 		    what_was_created_here_counts_from_zero_what_was_adopted_does_not),
 		cmocka_unit_test(new_run_reset_and_late_reading),

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* state: what the collector's own files share: meter.c asks, take.c takes answers in,
+ * write.c brings them to disk and database */
+#pragma once
+#include "meter/meter.h"
+
+enum {
+	GAP_STEPS = 3,          /* so many steps without a sample are a gap */
+	ABANDONED_PER_HOST = 4, /* calls that hang at a time: libvirtd has 20 workers */
+	ABANDONED_MOST = 32,    /* on all hosts */
+	PAYLOAD_MAX = 256,
+};
+
+/* A row whose window is over, or that has no window: until the database has it. */
+struct closed_row {
+	struct keep_row row; /* line is ours */
+	bool kept;
+};
+
+/* Somebody waits for a sample of a guest, to be told when it is in the tables. */
+struct wish {
+	struct wish *next;
+	char payload[PAYLOAD_MAX];
+	char uuid[READ_UUID_MAX];
+	struct instant since;
+	struct mono until;
+	bool fast, guarded; /* seen by that lane since */
+	bool fulfilled;     /* or in vain: to be told */
+	bool told;          /* that is among the rows under way */
+};
+
+/* A series' row that is under way. */
+struct sent_row {
+	int64_t resource_id, account_id;
+	struct instant through;
+};
+
+/* What this machine knew when the program began, by resource. */
+struct kept_line {
+	int64_t resource_id, order;
+	char *line;
+};
+
+/* The job under way and what it is about. */
+struct flight {
+	struct store_job *job; /* NULL: none */
+	struct mono since;
+	struct sent_row *sent;
+	size_t sent_count;
+	size_t closed_count;      /* the first so many of closed */
+	struct keep_row *drained; /* rows of the disk in it */
+	size_t drained_count;
+	int64_t drain_place;
+};
+
+struct meter {
+	struct meter_settings set;
+	struct meter_ports ports;
+	struct keep *keep;
+	struct rrd_store *rrd;
+	struct inventory in;
+	struct due due;
+	int64_t tickets;
+	unsigned abandoned;
+	struct moment now;
+	struct instant started;
+
+	/* disk and database */
+	struct flight flight;
+	struct closed_row *closed;
+	size_t closed_count, closed_room;
+	struct kept_line *kept;
+	size_t kept_count;
+	bool away;   /* the database, told once */
+	bool behind; /* rows on the disk that the database may not have */
+	int64_t drain_place;
+	bool keep_failing;
+	uint64_t snapshot_hash;
+	struct mono retry, refresh, write, keep_at, drawn, watched;
+	size_t refused;
+	bool refused_told;
+	struct mono refused_at;
+	bool urgent; /* rows that somebody waits for */
+	struct wish *wishes;
+	size_t blocked; /* guests whose channel is taken */
+};
+
+/* ---- meter.c */
+int64_t lane_step(const struct meter *m, enum meter_lane_kind kind);
+void lane_wanted(struct meter *m, struct meter_lane *lane); /* before its turn */
+void lanes_all_wanted(struct meter *m);
+void host_failed(struct meter *m, struct meter_host *h, const char *why);
+void host_answers(struct meter *m, struct meter_host *h, int64_t latency_us);
+/* The guest's channel is taken for so long; or it is idle again. */
+void guest_blocked(struct meter *m, struct meter_vm *v, const struct meter_host *h,
+    int64_t for_ns);
+void guest_idle(struct meter *m, struct meter_vm *v);
+
+/* ---- take.c */
+void round_take(struct meter *m, struct meter_host *h, struct read_round *round);
+void unmetered_watch(struct meter *m);
+/* Keeps a copy of a row that must still be written although its series goes on or ends.
+ */
+void row_keep(void *context, struct series *s);
+
+/* ---- write.c */
+void closed_add(struct meter *m, enum store_kind kind, const char *key, int64_t order,
+    char *line); /* takes the line over */
+void kept_load(struct meter *m);
+/* What is due of disk and database. */
+void write_step(struct meter *m);
+void write_done(struct meter *m, struct store_job *job);
+/* A wish that nothing can fulfil any more, or that is fulfilled, is answered with the
+ * next rows. */
+void wishes_look(struct meter *m);
+void write_free(struct meter *m);

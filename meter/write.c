@@ -1,0 +1,792 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * write: rows to this machine's disk first, then to the database, which may be away,
+ * frozen or refuse them; none of that holds up a sample
+ */
+#include "base/counter.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "meter/line.h"
+#include "meter/state.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DRAIN_GROUP = 500, CLOSED_MOST = 1000000 };
+
+#define WRITE_NS (1 * NS_PER_S)           /* rows are gathered so long */
+#define SLOW_NS (3 * NS_PER_S)            /* a job that takes longer: it is away */
+#define RETRY_NS (2 * NS_PER_S)           /* how often it is tried while it is away */
+#define REFUSED_AGAIN_NS (600 * NS_PER_S) /* when a refused row is tried again */
+#define DRAW_NS (30 * NS_PER_S)
+#define REFRESH_SHARE 20 /* the inventory is read for a twentieth of the time at most */
+
+/* ---- what this machine kept */
+
+static bool
+kept_take(void *context, enum store_kind kind, const char *unused_key unused,
+    int64_t order, const char *line, int64_t unused_place unused)
+{
+	struct meter *m = context;
+	const char *id = strchr(line, '\t');
+
+	if (kind != STORE_WINDOW || id == NULL)
+		return true;
+	if ((m->kept_count & (m->kept_count - 1)) == 0)
+		m->kept = mem_resize(m->kept, m->kept_count == 0 ? 1 : 2 * m->kept_count,
+		    sizeof(*m->kept));
+	m->kept[m->kept_count++] = (struct kept_line){ strtoll(id + 1, NULL, 10), order,
+		mem_strdup(line) };
+	return true;
+}
+
+static int
+kept_order(const void *a, const void *b)
+{
+	const struct kept_line *x = a;
+	const struct kept_line *y = b;
+
+	if (x->resource_id != y->resource_id)
+		return x->resource_id < y->resource_id ? -1 : 1;
+	return (x->order > y->order) - (x->order < y->order);
+}
+
+/* The newest row of each resource stays. */
+static void
+kept_thin(struct meter *m)
+{
+	struct kept_line *to = m->kept;
+
+	if (m->kept_count == 0)
+		return;
+	qsort(m->kept, m->kept_count, sizeof(*m->kept), kept_order);
+	for (size_t i = 0; i < m->kept_count; i++) {
+		const struct kept_line *next = &m->kept[i + 1];
+		if (i + 1 < m->kept_count && next->resource_id == m->kept[i].resource_id)
+			free(m->kept[i].line);
+		else
+			*to++ = m->kept[i];
+	}
+	m->kept_count = (size_t)(to - m->kept);
+}
+
+static void
+snapshot_load(struct meter *m)
+{
+	struct err e = ERR_INIT;
+	char *text = NULL;
+
+	if (!keep_snapshot_read(m->keep, &text, &e))
+		return; /* the first start of all */
+	if (!inventory_apply(&m->in, text, &e))
+		log_warning("%s: waiting for the database", e.text);
+	free(text);
+}
+
+void
+kept_load(struct meter *m)
+{
+	struct err e = ERR_INIT;
+
+	if (m->keep == NULL)
+		return;
+	if (!keep_each(m->keep, 0, SIZE_MAX / 2, kept_take, m, &e))
+		log_error("%s: waiting for the database", e.text);
+	kept_thin(m);
+	snapshot_load(m);
+}
+
+static struct kept_line *
+kept_find(struct meter *m, int64_t resource_id)
+{
+	size_t low = 0;
+	size_t high = m->kept_count;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		if (m->kept[middle].resource_id < resource_id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < m->kept_count && m->kept[low].resource_id == resource_id
+	    ? &m->kept[low]
+	    : NULL;
+}
+
+static void
+kept_forget(struct meter *m)
+{
+	for (size_t i = 0; i < m->kept_count; i++)
+		free(m->kept[i].line);
+	free(m->kept);
+	m->kept = NULL;
+	m->kept_count = 0;
+}
+
+/* ---- series that go on where they left off */
+
+static void
+series_loaded(struct meter *m, struct series *s, int64_t owner)
+{
+	s->loaded = true;
+	m->in.unloaded--;
+	if (s->sampled && owner != s->account_id)
+		series_move(s, s->account_id);
+}
+
+/* A row that only this machine has is newer than the database's, and is written again. */
+static bool
+load_kept(struct meter *m, struct series *s)
+{
+	struct kept_line *k = kept_find(m, s->resource_id);
+	scoped_free char *copy = k != NULL ? mem_strdup(k->line) : NULL;
+	struct err e = ERR_INIT;
+	int64_t owner = 0;
+
+	if (k == NULL || k->order <= s->through.ns)
+		return false;
+	if (!store_parse(s, &owner, copy, &e)) {
+		log_error("a row on this machine's disk: %s", e.text);
+		return false;
+	}
+	s->sent.ns = 0;
+	series_loaded(m, s, owner);
+	return true;
+}
+
+/* Those of which this machine has a row go on without the database. */
+static void
+load_one_kept(void *context, struct series *s)
+{
+	if (!s->loaded)
+		(void)load_kept(context, s); /* the others wait for the database */
+}
+
+static void
+load_line(struct meter *m, char *line)
+{
+	const char *id = strchr(line, '\t');
+	struct series *s = id != NULL
+	    ? inventory_series(&m->in, strtoll(id + 1, NULL, 10))
+	    : NULL;
+	struct err e = ERR_INIT;
+	int64_t owner = 0;
+
+	if (s == NULL || s->loaded)
+		return;
+	if (!store_parse(s, &owner, line, &e)) {
+		log_error("a row of the database: %s", e.text);
+		return;
+	}
+	s->sent = s->through;
+	if (!load_kept(m, s))
+		series_loaded(m, s, owner);
+}
+
+struct ids {
+	struct buf text;
+	size_t count;
+};
+
+static void
+unloaded_add(void *context, struct series *s)
+{
+	struct ids *ids = context;
+
+	if (s->loaded)
+		return;
+	buf_printf(&ids->text, "%s%lld", ids->count++ > 0 ? "," : "",
+	    (long long)s->resource_id);
+}
+
+/* Asked for and not answered: there is no row of it anywhere but here. */
+static void
+load_rest(void *context, struct series *s)
+{
+	struct meter *m = context;
+
+	if (!s->loaded && s->asked && !load_kept(m, s))
+		series_loaded(m, s, s->account_id);
+	s->asked = false;
+}
+
+static void
+asked_mark(void *unused_context unused, struct series *s)
+{
+	s->asked = !s->loaded;
+}
+
+static void
+load_answer(struct meter *m, struct store_job *job)
+{
+	char *rest = job->text;
+	char *line;
+
+	while ((line = strsep(&rest, "\n")) != NULL)
+		if (*line != '\0')
+			load_line(m, line);
+	inventory_each(&m->in, load_rest, m);
+	if (m->in.unloaded == 0)
+		kept_forget(m);
+	/* Their counters waited: they are looked at now. */
+	lanes_all_wanted(m);
+}
+
+/* ---- rows on their way */
+
+void
+closed_add(struct meter *m, enum store_kind kind, const char *key, int64_t order,
+    char *line)
+{
+	struct closed_row *c;
+
+	if (m->closed_count == CLOSED_MOST) {
+		log_error("neither disk nor database takes rows, and memory has %d: "
+			  "this one is lost: %.200s",
+		    CLOSED_MOST, line);
+		free(line);
+		return;
+	}
+	if (m->closed_count == m->closed_room) {
+		m->closed_room = m->closed_room == 0 ? 64 : 2 * m->closed_room;
+		m->closed = mem_resize(m->closed, m->closed_room, sizeof(*m->closed));
+	}
+	c = &m->closed[m->closed_count++];
+	memset(c, 0, sizeof(*c));
+	c->row.kind = kind;
+	(void)snprintf(c->row.key, sizeof(c->row.key), "%s", key);
+	c->row.order = order;
+	c->row.line = line;
+}
+
+static void
+closed_drop(struct meter *m, size_t count)
+{
+	if (count == 0)
+		return;
+	for (size_t i = 0; i < count; i++)
+		free((void *)(uintptr_t)m->closed[i].row.line);
+	m->closed_count -= count;
+	memmove(m->closed, m->closed + count, m->closed_count * sizeof(*m->closed));
+}
+
+struct gather {
+	struct keep_row *rows;
+	struct series **series;
+	size_t count, room;
+};
+
+static void
+gather_add(struct gather *g, const struct keep_row *row, struct series *s)
+{
+	if (g->count == g->room) {
+		g->room = g->room == 0 ? 64 : 2 * g->room;
+		g->rows = mem_resize(g->rows, g->room, sizeof(*g->rows));
+		g->series = mem_resize(g->series, g->room, sizeof(struct series *));
+	}
+	g->rows[g->count] = *row;
+	g->series[g->count++] = s;
+}
+
+static void
+dirty_gather(void *context, struct series *s)
+{
+	struct keep_row row = { .kind = STORE_WINDOW, .order = s->through.ns };
+
+	if (!s->dirty)
+		return;
+	keep_key(row.key, s);
+	row.line = store_line(s);
+	gather_add(context, &row, s);
+}
+
+static void
+keep_trouble(struct meter *m, const char *why)
+{
+	if (!m->keep_failing) {
+		log_error("%s: usage is in memory only until it is written", why);
+		m->ports.alert(m->ports.context, "spool.failing", "meter", true, why);
+	}
+	m->keep_failing = true;
+}
+
+static void
+keep_fine(struct meter *m)
+{
+	if (m->keep_failing)
+		m->ports.alert(m->ports.context, "spool.failing", "meter", false,
+		    "this machine's disk takes rows again");
+	m->keep_failing = false;
+}
+
+/* Everything that has changed, durable on this machine: from here on a restart knows it.
+ */
+static void
+rows_keep(struct meter *m)
+{
+	struct gather g = { .count = 0 };
+	struct err e = ERR_INIT;
+	size_t own;
+	bool ok;
+
+	inventory_each(&m->in, dirty_gather, &g);
+	own = g.count;
+	for (size_t i = 0; i < m->closed_count; i++)
+		if (!m->closed[i].kept)
+			gather_add(&g, &m->closed[i].row, NULL);
+	ok = g.count == 0 || (m->keep != NULL && keep_put(m->keep, g.rows, g.count, &e));
+	for (size_t i = 0; i < own; i++) {
+		/* Without a disk the rows stay dirty, and go to the database all the
+		 * same: it is asked for by `sent`. */
+		if (g.series[i] != NULL)
+			g.series[i]->dirty = !ok;
+		free((void *)(uintptr_t)g.rows[i].line);
+	}
+	for (size_t i = 0; ok && i < m->closed_count; i++)
+		m->closed[i].kept = true;
+	if (!ok && m->keep != NULL)
+		keep_trouble(m, e.text);
+	else if (g.count > 0)
+		keep_fine(m);
+	free(g.rows);
+	free(g.series);
+}
+
+/* ---- the database, and its absence */
+
+static void
+database_lost(struct meter *m, const char *why)
+{
+	if (!m->away) {
+		log_warning("%s: usage goes to the spool until it is back", why);
+		m->ports.alert(m->ports.context, "database.down", "database", true, why);
+	}
+	m->away = true;
+	m->behind = m->keep != NULL;
+	m->drain_place = 0;
+}
+
+static void
+database_back(struct meter *m)
+{
+	if (!m->away)
+		return;
+	log_info("the database is back");
+	m->ports.alert(m->ports.context, "database.down", "database", false,
+	    "the database is back");
+	m->away = false;
+}
+
+static void
+job_start(struct meter *m, struct store_job *job)
+{
+	m->flight.job = job;
+	m->flight.since = m->now.mono;
+	m->ports.store(m->ports.context, job);
+}
+
+static void
+refresh_start(struct meter *m)
+{
+	job_start(m, store_job_new(STORE_READ));
+}
+
+static void
+load_start(struct meter *m)
+{
+	struct store_job *job = store_job_new(STORE_LAST);
+	struct ids ids = { .text = BUF_INIT, .count = 0 };
+
+	inventory_each(&m->in, unloaded_add, &ids);
+	inventory_each(&m->in, asked_mark, NULL);
+	job->ids = buf_take(&ids.text);
+	job_start(m, job);
+}
+
+static void
+contact_add(struct store_job *job, struct meter_host *h)
+{
+	struct buf b = BUF_INIT;
+	char when[CLOCK_TEXT_MAX];
+	bool failing = h->failing_since.ns != 0;
+
+	line_number(&b, h->id);
+	line_text(&b, instant_text(failing ? h->failing_since : h->last_ok, when));
+	if (failing)
+		line_text(&b, h->error);
+	else
+		line_number(&b, h->latency_us);
+	store_job_add(job, failing ? STORE_CONTACT_FAILED : STORE_CONTACT_OK,
+	    buf_take(&b));
+	h->contact_dirty = false;
+}
+
+static void
+unsent_add(void *context, struct series *s)
+{
+	struct meter *m = context;
+	struct flight *f = &m->flight;
+
+	if (!s->sampled || !s->loaded || s->through.ns == s->sent.ns ||
+	    m->now.mono.ns < s->refused_until.ns)
+		return;
+	store_job_add(f->job, STORE_WINDOW, store_line(s));
+	if ((f->sent_count & (f->sent_count - 1)) == 0)
+		f->sent = mem_resize(f->sent, f->sent_count == 0 ? 1 : 2 * f->sent_count,
+		    sizeof(*f->sent));
+	f->sent[f->sent_count++] = (struct sent_row){ s->resource_id, s->account_id,
+		s->through };
+}
+
+static void
+wishes_add(struct meter *m, struct store_job *job)
+{
+	for (struct wish *w = m->wishes; w != NULL; w = w->next) {
+		struct buf b = BUF_INIT;
+		if (!w->fulfilled)
+			continue;
+		line_text(&b, w->payload);
+		store_job_add(job, STORE_SAMPLED, buf_take(&b));
+		w->told = true;
+	}
+}
+
+/* Series first, so that their places are those of `sent`. */
+static void
+write_start(struct meter *m)
+{
+	struct flight *f = &m->flight;
+	struct store_job *job = store_job_new(STORE_WRITE);
+
+	rows_keep(m); /* nothing is in the database that this machine would not know */
+	f->job = job;
+	inventory_each(&m->in, unsent_add, m);
+	for (size_t i = 0; i < m->closed_count; i++)
+		store_job_add(job, m->closed[i].row.kind,
+		    mem_strdup(m->closed[i].row.line));
+	f->closed_count = m->closed_count;
+	for (struct meter_host *h = m->in.hosts; h != NULL; h = h->next)
+		if (h->contact_dirty)
+			contact_add(job, h);
+	wishes_add(m, job);
+	f->job = NULL;
+	m->urgent = false;
+	m->write.ns = m->now.mono.ns + WRITE_NS;
+	if (job->row_count > 0)
+		job_start(m, job);
+	else
+		store_job_free(job);
+}
+
+/* ---- rows of the disk that the database may not have */
+
+struct drain {
+	struct meter *m;
+	struct store_job *job;
+	size_t seen;
+};
+
+/* The open row of a series that goes on is written from memory, and stays on the disk. */
+static bool
+is_open(struct meter *m, const char *key, const char *line)
+{
+	const char *id = strchr(line, '\t');
+	struct series *s = id != NULL
+	    ? inventory_series(&m->in, strtoll(id + 1, NULL, 10))
+	    : NULL;
+	char own[160];
+
+	if (s == NULL || !s->sampled)
+		return false;
+	keep_key(own, s);
+	return strcmp(own, key) == 0;
+}
+
+static bool
+drain_one(void *context, enum store_kind kind, const char *key, int64_t order,
+    const char *line, int64_t place)
+{
+	struct drain *d = context;
+	struct flight *f = &d->m->flight;
+	struct keep_row *row;
+
+	d->seen++;
+	f->drain_place = place;
+	if (kind == STORE_WINDOW && is_open(d->m, key, line))
+		return true;
+	if ((f->drained_count & (f->drained_count - 1)) == 0)
+		f->drained = mem_resize(f->drained,
+		    f->drained_count == 0 ? 1 : 2 * f->drained_count,
+		    sizeof(*f->drained));
+	row = &f->drained[f->drained_count++];
+	memset(row, 0, sizeof(*row));
+	row->kind = kind;
+	row->order = order;
+	(void)snprintf(row->key, sizeof(row->key), "%s", key);
+	store_job_add(d->job, kind, mem_strdup(line));
+	return true;
+}
+
+/* False: nothing was left to look at. */
+static bool
+drain_start(struct meter *m)
+{
+	struct drain d = { m, store_job_new(STORE_WRITE), 0 };
+	struct err e = ERR_INIT;
+
+	m->flight.drain_place = m->drain_place;
+	if (!keep_each(m->keep, m->drain_place, DRAIN_GROUP, drain_one, &d, &e))
+		keep_trouble(m, e.text);
+	if (d.job->row_count > 0) {
+		job_start(m, d.job);
+		return true;
+	}
+	store_job_free(d.job);
+	m->drain_place = m->flight.drain_place;
+	if (d.seen > 0)
+		return true;
+	m->behind = false;
+	m->drain_place = 0;
+	return false;
+}
+
+/* ---- answers */
+
+static void
+flight_clear(struct meter *m)
+{
+	free(m->flight.sent);
+	free(m->flight.drained);
+	store_job_free(m->flight.job);
+	m->flight = (struct flight){ .job = NULL };
+}
+
+static void
+refresh_answer(struct meter *m, struct store_job *job)
+{
+	int64_t cost = m->now.mono.ns - m->flight.since.ns;
+	int64_t wait = REFRESH_SHARE * cost;
+	uint64_t hash = counter_epoch(job->text);
+	struct err e = ERR_INIT;
+
+	m->refresh.ns = m->now.mono.ns + (wait > m->set.step_ns ? wait : m->set.step_ns);
+	if (m->keep != NULL && hash != m->snapshot_hash) {
+		if (keep_snapshot(m->keep, job->text, &e))
+			m->snapshot_hash = hash;
+		else
+			keep_trouble(m, e.text);
+	}
+	if (!inventory_apply(&m->in, job->text, &e))
+		log_error("%s", e.text);
+}
+
+static void
+refused_tell(struct meter *m, const struct store_job *job)
+{
+	char text[400];
+
+	m->refused += job->refused;
+	(void)snprintf(text, sizeof(text),
+	    "the database refuses %zu rows of usage; they are put aside in the table "
+	    "meter_refused, the others go on. The last: %s",
+	    m->refused, job->why);
+	m->ports.alert(m->ports.context, "meter.row.refused", "meter", true, text);
+	m->refused_told = true;
+	m->refused_at = m->now.mono;
+}
+
+/* Rows that were refused are tried again now and then; the alarm ends when none is. */
+static void
+refused_clear(struct meter *m)
+{
+	if (!m->refused_told || m->now.mono.ns - m->refused_at.ns < 2 * REFUSED_AGAIN_NS)
+		return;
+	m->refused_told = false;
+	m->ports.alert(m->ports.context, "meter.row.refused", "meter", false,
+	    "the database takes all rows again; those of before are in meter_refused");
+}
+
+static void
+sent_take(struct meter *m, const struct store_job *job)
+{
+	const struct flight *f = &m->flight;
+
+	for (size_t i = 0; i < f->sent_count; i++) {
+		struct series *s = inventory_series(&m->in, f->sent[i].resource_id);
+		if (s == NULL || s->account_id != f->sent[i].account_id)
+			continue;
+		if (job->rows[i].refused)
+			s->refused_until.ns = m->now.mono.ns + REFUSED_AGAIN_NS;
+		else
+			s->sent = f->sent[i].through;
+	}
+}
+
+/* What the database has need not be on the disk any more, but for open rows. */
+static void
+closed_written(struct meter *m)
+{
+	struct flight *f = &m->flight;
+	struct keep_row *rows = mem_array(f->closed_count, sizeof(*rows));
+	struct err e = ERR_INIT;
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->closed_count; i++)
+		if (m->closed[i].kept)
+			rows[n++] = m->closed[i].row;
+	if (n > 0 && !keep_drop(m->keep, rows, n, &e))
+		keep_trouble(m, e.text);
+	free(rows);
+	closed_drop(m, f->closed_count);
+}
+
+static void
+wishes_written(struct meter *m)
+{
+	for (struct wish **at = &m->wishes; *at != NULL;) {
+		struct wish *w = *at;
+		if (!w->told) {
+			at = &w->next;
+			continue;
+		}
+		*at = w->next;
+		free(w);
+	}
+}
+
+static void
+write_answer(struct meter *m, struct store_job *job)
+{
+	struct flight *f = &m->flight;
+	struct err e = ERR_INIT;
+
+	sent_take(m, job);
+	closed_written(m);
+	wishes_written(m);
+	if (f->drained_count > 0) {
+		log_info("%zu rows of this machine's disk written", f->drained_count);
+		m->drain_place = f->drain_place;
+		if (!keep_drop(m->keep, f->drained, f->drained_count, &e))
+			keep_trouble(m, e.text);
+	}
+	if (job->refused > 0)
+		refused_tell(m, job);
+	else
+		refused_clear(m);
+}
+
+/* Rows that are on the disk are taken from there later; the others stay in memory. */
+static void
+write_failed(struct meter *m)
+{
+	size_t kept = 0;
+
+	while (kept < m->closed_count && m->closed[kept].kept)
+		kept++;
+	closed_drop(m, kept);
+	for (struct meter_host *h = m->in.hosts; h != NULL; h = h->next)
+		h->contact_dirty = h->last_ok.ns != 0 || h->failing_since.ns != 0;
+	for (struct wish *w = m->wishes; w != NULL; w = w->next)
+		w->told = false;
+}
+
+static void
+job_failed(struct meter *m, struct store_job *job)
+{
+	if (job->what == STORE_WRITE)
+		write_failed(m);
+	if (job->what == STORE_READ)
+		m->refresh = m->now.mono;
+	m->retry.ns = m->now.mono.ns + RETRY_NS;
+	database_lost(m, job->e.text);
+}
+
+void
+write_done(struct meter *m, struct store_job *job)
+{
+	m->flight.job = job;
+	if (!job->ok)
+		job_failed(m, job);
+	else if (job->what == STORE_READ)
+		refresh_answer(m, job);
+	else if (job->what == STORE_LAST)
+		load_answer(m, job);
+	else
+		write_answer(m, job);
+	if (job->ok)
+		database_back(m);
+	flight_clear(m);
+}
+
+/* ---- whoever waits for a sample */
+
+static bool
+wish_over(struct meter *m, const struct wish *w)
+{
+	const struct meter_vm *v = inventory_vm(&m->in, w->uuid);
+
+	return (w->fast && (w->guarded || (v != NULL && v->volumes == NULL))) ||
+	    m->now.mono.ns >= w->until.ns || v == NULL || v->run.ended.ns != 0;
+}
+
+void
+wishes_look(struct meter *m)
+{
+	for (struct wish *w = m->wishes; w != NULL; w = w->next)
+		if (!w->fulfilled && wish_over(m, w)) {
+			w->fulfilled = true;
+			m->urgent = true;
+		}
+}
+
+/* ---- what is due */
+
+static void
+database_step(struct meter *m)
+{
+	if (m->away && m->now.mono.ns < m->retry.ns)
+		return;
+	if (m->urgent && !m->away) {
+		write_start(m);
+		return;
+	}
+	if (m->now.mono.ns >= m->refresh.ns)
+		refresh_start(m);
+	else if (m->in.unloaded > 0)
+		load_start(m);
+	else if ((!m->behind || !drain_start(m)) && m->now.mono.ns >= m->write.ns)
+		write_start(m);
+}
+
+void
+write_step(struct meter *m)
+{
+	if (m->urgent || m->now.mono.ns >= m->keep_at.ns) {
+		m->keep_at.ns = m->now.mono.ns + WRITE_NS;
+		rows_keep(m);
+	}
+	if (m->flight.job == NULL)
+		database_step(m);
+	else if (m->now.mono.ns - m->flight.since.ns > SLOW_NS)
+		database_lost(m, "database: no answer for 3 s");
+	if (m->away && m->in.unloaded > 0 && m->kept_count > 0)
+		inventory_each(&m->in, load_one_kept, m);
+	if (m->rrd != NULL && m->now.mono.ns - m->drawn.ns >= DRAW_NS) {
+		m->drawn = m->now.mono;
+		rrd_flush(m->rrd);
+	}
+}
+
+void
+write_free(struct meter *m)
+{
+	closed_drop(m, m->closed_count);
+	free(m->closed);
+	kept_forget(m);
+	while (m->wishes != NULL) {
+		struct wish *next = m->wishes->next;
+		free(m->wishes);
+		m->wishes = next;
+	}
+}
