@@ -172,16 +172,17 @@ row_add(struct db *db, const struct store_row *row, struct err *e)
 	return db_pipeline_add(db, kinds[row->kind].statement, n, values, e);
 }
 
+/* All or none of them. */
 static bool
-rows_write(struct db *db, const struct store_job *job, struct err *e)
+rows_write(struct db *db, const struct store_row *rows, size_t count, struct err *e)
 {
 	struct err later = ERR_INIT;
 	bool ok = db_pipeline_begin(db, e);
 
 	if (!ok)
 		return false;
-	for (size_t i = 0; ok && i < job->row_count; i++)
-		ok = row_add(db, &job->rows[i], e);
+	for (size_t i = 0; ok && i < count; i++)
+		ok = row_add(db, &rows[i], e);
 	/* Also after a failure, since it ends the pipeline; the first trouble is told. */
 	return db_pipeline_run(db, NULL, ok ? e : &later) && ok;
 }
@@ -226,43 +227,24 @@ is_refusal(const struct err *e)
 	return e->kind != ERR_GONE && e->kind != ERR_AGAIN && e->kind != ERR_NONE;
 }
 
-/* Which of them it was: one by one, each in a transaction of its own. */
+/* Halves what was refused until the row is found that it was: at most as often as the
+ * count has digits in base 2, for each such row. */
 static bool
-sort_out(struct db *db, struct store_job *job, struct err *e)
+rows_sort_out(struct db *db, struct store_job *job, size_t from, size_t count,
+    struct err *e)
 {
-	for (size_t i = 0; i < job->row_count; i++) {
-		struct store_row *row = &job->rows[i];
-		struct err why = ERR_INIT;
-		const char *values[VALUES_MOST] = { NULL };
-		scoped_free char *copy = mem_strdup(row->line);
-		size_t n = values_of(row, copy, values);
-		bool ok = n > 0
-		    ? db_run(db, kinds[row->kind].statement, n, values, NULL, &why)
-		    : err_set(&why, ERR_INPUT, "not the values it needs");
-		if (ok)
-			continue;
-		if (!is_refusal(&why)) {
-			*e = why;
-			return false;
-		}
-		if (!put_aside(db, job, row, &why, e))
-			return false;
+	struct err why = ERR_INIT;
+
+	if (count == 0 || rows_write(db, job->rows + from, count, &why))
+		return true;
+	if (!is_refusal(&why)) {
+		*e = why;
+		return false;
 	}
-	return true;
-}
-
-static void
-write_run(struct db *db, struct store_job *job)
-{
-	struct err first = ERR_INIT;
-
-	job->ok = job->row_count == 0 || rows_write(db, job, &first);
-	if (job->ok)
-		return;
-	if (is_refusal(&first))
-		job->ok = sort_out(db, job, &job->e);
-	else
-		job->e = first;
+	if (count == 1)
+		return put_aside(db, job, &job->rows[from], &why, e);
+	return rows_sort_out(db, job, from, count / 2, e) &&
+	    rows_sort_out(db, job, from + count / 2, count - count / 2, e);
 }
 
 void
@@ -277,7 +259,7 @@ store_run(struct db *db, struct store_job *job)
 		break;
 	case STORE_WRITE:
 	default:
-		write_run(db, job);
+		job->ok = rows_sort_out(db, job, 0, job->row_count, &job->e);
 	}
 }
 

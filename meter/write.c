@@ -14,10 +14,10 @@
 
 enum { DRAIN_GROUP = 500, CLOSED_MOST = 1000000 };
 
-#define WRITE_NS (1 * NS_PER_S)           /* rows are gathered so long */
-#define SLOW_NS (3 * NS_PER_S)            /* a job that takes longer: it is away */
-#define RETRY_NS (2 * NS_PER_S)           /* how often it is tried while it is away */
-#define REFUSED_AGAIN_NS (600 * NS_PER_S) /* when a refused row is tried again */
+#define WRITE_NS (1 * NS_PER_S)          /* rows are gathered so long */
+#define SLOW_NS (3 * NS_PER_S)           /* a job that takes longer: it is away */
+#define RETRY_NS (2 * NS_PER_S)          /* how often it is tried while it is away */
+#define REFUSED_AGAIN_NS (60 * NS_PER_S) /* when a refused row is tried again */
 #define DRAW_NS (30 * NS_PER_S)
 #define REFRESH_SHARE 20 /* the inventory is read for a twentieth of the time at most */
 
