@@ -7,56 +7,110 @@
 #include <stdlib.h>
 
 #define PLACES_PER_HOUR 6
+#define LINES_AT_ONCE 500
 
-/* Stable while the tariff is: sku, resource, price and version, band, portion. */
-static char *
-line_key(const struct portion *p, size_t portion, const struct line *l)
+/* Lines wait here and go out together, as one statement. */
+struct accrual {
+	struct db *db;
+	int64_t generation;
+	const struct bill *bill;
+	struct buf text;
+	struct jout lines;
+	size_t count;
+};
+
+static void
+lines_begin(struct accrual *a)
 {
-	return mem_printf("%s|%s|%lld.%lld.%zu.%zu.%zu|%s", l->sku,
-	    l->resource == NULL ? "" : l->resource, (long long)p->tariff_id,
-	    (long long)p->tariff_version, portion, (size_t)(l->price - p->tariff->prices),
-	    (size_t)(l->version - l->price->versions), l->band == NULL ? "" : l->band);
+	buf_clear(&a->text);
+	a->lines = (struct jout)JOUT_INIT(&a->text);
+	a->count = 0;
+	jout_open(&a->lines, NULL, '[');
 }
 
 static bool
-line_put(struct db *db, const struct bill *b, size_t portion, const struct line *l,
-    int64_t generation, struct err *e)
+lines_put(struct accrual *a, struct err *e)
 {
-	const struct portion *p = &b->portions[portion];
-	scoped_free char *key = line_key(p, portion, l);
-	scoped_free char *quantity = rat_text(l->quantity);
-	scoped_free char *unit = sku_unit(l->price);
-	scoped_free char *exact = rat_text(l->exact);
-	scoped_free char *amount = amount_text(p->tariff, l->amount);
+	const struct bill *b = a->bill;
 
-	return db_run(db, STMT_ACCRUAL_PUT,
-	    DB_ARGS(DB_NUMBER(b->account_id), DB_INSTANT(b->period.from), key,
-		DB_INSTANT(b->period.to), l->sku, l->resource,
-		account_usage_name(&b->used, l->resource), DB_NUMBER(p->tariff_id),
-		DB_NUMBER(p->tariff_version), b->currency, quantity, unit, exact, amount,
-		l->band, DB_INSTANT(b->through), DB_NUMBER(generation)),
-	    NULL, e);
+	jout_close(&a->lines, ']');
+	if (!buf_ok(&a->text))
+		return err_set(e, ERR_LIMIT, "account %s: its lines are too long",
+		    b->account_name);
+	if (a->count > 0 &&
+	    !db_run(a->db, STMT_ACCRUAL_PUT,
+		DB_ARGS(DB_NUMBER(b->account_id), DB_INSTANT(b->period.from),
+		    DB_INSTANT(b->period.to), b->currency, DB_INSTANT(b->through),
+		    DB_NUMBER(a->generation), buf_text(&a->text)),
+		NULL, e))
+		return false;
+	lines_begin(a);
+	return true;
+}
+
+/* Stable while the tariff is: sku, resource, price and version, band, portion. */
+static char *
+line_key(const struct bill_line *l)
+{
+	const struct line *line = l->line;
+	const struct portion *p = l->portion;
+
+	return mem_printf("%s|%s|%lld.%lld.%zu.%zu.%zu|%s", line->sku,
+	    line->resource == NULL ? "" : line->resource, (long long)p->tariff_id,
+	    (long long)p->tariff_version, l->portion_index,
+	    (size_t)(line->price - p->tariff->prices),
+	    (size_t)(line->version - line->price->versions),
+	    line->band == NULL ? "" : line->band);
+}
+
+static bool
+line_put(void *context, const struct bill *b unused, const struct bill_line *l,
+    struct err *e)
+{
+	struct accrual *a = context;
+	struct jout *j = &a->lines;
+	const struct line *line = l->line;
+	scoped_free char *key = line_key(l);
+	scoped_free char *unit = sku_unit(line->price);
+
+	jout_open(j, NULL, '{');
+	jout_string(j, "key", key);
+	jout_string(j, "sku", line->sku);
+	jout_string(j, "resource", line->resource);
+	jout_string(j, "name", l->resource_name);
+	jout_number(j, "tariff", l->portion->tariff_id);
+	jout_number(j, "version", l->portion->tariff_version);
+	answer_exact(j, "quantity", line->quantity);
+	jout_string(j, "unit", unit);
+	answer_exact(j, "exact", line->exact);
+	answer_amount(j, "amount", l->portion->tariff, line->amount);
+	jout_string(j, "band", line->band);
+	jout_close(j, '}');
+	return ++a->count < LINES_AT_ONCE || lines_put(a, e);
 }
 
 static void
-sku_write(void *context, const char *sku)
+unrated_write(struct buf *out, const struct balance *b)
 {
-	jout_string(context, NULL, sku);
+	struct jout j = JOUT_INIT(out);
+
+	jout_open(&j, NULL, '[');
+	for (size_t i = 0; i < b->count; i++)
+		if (b->rows[i].unrated > 0)
+			jout_string(&j, NULL, b->rows[i].sku);
+	jout_close(&j, ']');
 }
 
 static bool
 run_put(struct db *db, const struct bill *b, int64_t generation, struct err *e)
 {
 	scoped(buf_done) struct buf unrated = BUF_INIT;
-	struct jout j = JOUT_INIT(&unrated);
 	scoped_free char *subtotal = bill_amount_text(b, b->totals.subtotal);
 	scoped_free char *tax = bill_amount_text(b, b->totals.tax);
 	scoped_free char *total = bill_amount_text(b, b->totals.total);
 	scoped_free char *per_hour = rat_decimal(b->per_hour, PLACES_PER_HOUR);
 
-	jout_open(&j, NULL, '[');
-	bill_unrated(b, sku_write, &j);
-	jout_close(&j, ']');
+	unrated_write(&unrated, &b->balance);
 	return db_run(db, STMT_ACCRUAL_RUN_PUT,
 	    DB_ARGS(DB_NUMBER(b->account_id), DB_INSTANT(b->period.from),
 		DB_INSTANT(b->period.to), DB_INSTANT(b->through), DB_NUMBER(generation),
@@ -65,16 +119,22 @@ run_put(struct db *db, const struct bill *b, int64_t generation, struct err *e)
 }
 
 bool
-accrue(struct db *db, const struct bill *b, struct instant now, struct err *e)
+accrue(struct bill *out, struct db *db, const struct calendar *c,
+    const struct bill_ask *ask, struct err *e)
 {
-	int64_t generation = now.ns / NS_PER_US;
+	struct accrual a = { .db = db,
+		.generation = ask->now.ns / NS_PER_US,
+		.bill = out,
+		.text = BUF_INIT };
+	struct bill_sink sink = { &a, line_put };
+	bool ok;
 
-	for (size_t i = 0; i < b->portion_count; i++) {
-		const struct portion *p = &b->portions[i];
-
-		for (size_t k = 0; p->rated && k < p->rating.count; k++)
-			if (!line_put(db, b, i, &p->rating.lines[k], generation, e))
-				return false;
+	lines_begin(&a);
+	ok = bill_make(out, db, c, ask, &sink, e);
+	if (ok && !(lines_put(&a, e) && run_put(db, out, a.generation, e))) {
+		bill_done(out);
+		ok = false;
 	}
-	return run_put(db, b, generation, e);
+	buf_done(&a.text);
+	return ok;
 }

@@ -4,9 +4,10 @@
 #include "billing/bill.h"
 
 /*
- * Absolute states: written twice they change nothing, and an older one never replaces a
- * newer.  now is the time of the rating: lines of an older generation than the
- * run's are void.  Belongs inside a fenced transaction.
+ * Makes the bill of a period as of ask->now and writes it.  Absolute states: written
+ * twice they change nothing, and an older one never replaces a newer.  Lines of an
+ * older generation (ask->now in microseconds) than the run's are void.  Belongs inside
+ * a fenced transaction.  The totals are in *out, for bill_done().
  */
-must_check bool accrue(struct db *db, const struct bill *b, struct instant now,
-    struct err *e);
+must_check bool accrue(struct bill *out, struct db *db, const struct calendar *c,
+    const struct bill_ask *ask, struct err *e);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bill: what an account's open period has come to, from the rows to the total */
+/* bill: what an account's period has come to, from the rows to the total */
 #include "billing/bill.h"
 #include "billing/answer.h"
+#include "billing/sku.h"
 #include "billing_stmt.gen.h"
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,20 @@ enum {
 	TARIFF_UUID,
 	TARIFF_NAME,
 	TARIFF_VERSION,
+	TARIFF_SHA256,
 	TARIFF_DOCUMENT
+};
+
+/* A bill while it is made. */
+struct making {
+	struct bill *b;
+	struct db *db;
+	const struct calendar *calendar;
+	const struct bill_ask *ask;
+	const struct bill_sink *sink;
+	struct instant *edges;
+	size_t edge_count;
+	size_t edge_capacity;
 };
 
 static bool
@@ -49,6 +63,7 @@ portion_read(struct portion *p, struct bill *b, const struct rows *r, size_t row
 	p->tariff_uuid = arena_strdup(b->arena, rows_text(r, row, TARIFF_UUID));
 	p->tariff_name = arena_strdup(b->arena, rows_text(r, row, TARIFF_NAME));
 	p->tariff_version = rows_i64(r, row, TARIFF_VERSION);
+	p->tariff_sha256 = arena_strdup(b->arena, rows_text(r, row, TARIFF_SHA256));
 	if (!tariff_parse(&p->tariff, document, strlen(document), e))
 		return err_wrap(e, "tariff %s version %lld", p->tariff_name,
 		    (long long)p->tariff_version);
@@ -59,228 +74,321 @@ portion_read(struct portion *p, struct bill *b, const struct rows *r, size_t row
 static bool
 currency_settle(struct bill *b, struct err *e)
 {
+	const struct portion *before = NULL;
+
 	for (size_t i = 0; i < b->portion_count; i++) {
 		const struct portion *p = &b->portions[i];
 
-		if (i > 0 && strcmp(p->tariff->invoiced, b->currency) != 0)
+		if (p->tariff == NULL)
+			continue;
+		if (before != NULL && strcmp(p->tariff->invoiced, b->currency) != 0)
 			return err_set(e, ERR_INPUT,
 			    "account %s: tariff %s invoices in %s and the one before it "
-			    "in %s; begin it with the next month",
+			    "in %s; begin it with the next period",
 			    b->account_name, p->tariff_name, p->tariff->invoiced,
 			    b->currency);
 		b->currency = p->tariff->invoiced;
+		before = p;
 	}
 	return true;
 }
 
-static bool
-portions_read(struct bill *b, struct db *db, struct err *e)
+/* The time before the first price list has none: what is used there is unrated. */
+static void
+gap_read(struct bill *b, const struct rows *r)
 {
+	struct portion *p = &b->portions[0];
+
+	p->span = b->period;
+	if (rows_count(r) > 0)
+		p->span.to.ns = rows_i64(r, 0, TARIFF_FROM) * NS_PER_US;
+	if (p->span.from.ns < p->span.to.ns)
+		b->portion_count = 1;
+}
+
+static bool
+portions_read(struct making *m, struct err *e)
+{
+	struct bill *b = m->b;
 	scoped(rows_clear) struct rows *r = NULL;
 
-	if (!db_query(db, STMT_BILL_TARIFFS,
+	if (!db_query(m->db, m->ask->as_closed ? STMT_BILL_PINNED : STMT_BILL_TARIFFS,
 		DB_ARGS(DB_NUMBER(b->account_id), DB_INSTANT(b->period.from),
 		    DB_INSTANT(b->period.to)),
 		&r, e))
 		return false;
 	b->portions = arena_alloc(b->arena, (rows_count(r) + 1) * sizeof(*b->portions));
+	gap_read(b, r);
 	for (size_t row = 0; row < rows_count(r); row++)
 		if (!portion_read(&b->portions[b->portion_count++], b, r, row, e))
 			return false;
 	return currency_settle(b, e);
 }
 
-/* Whether it matters when in the period something was consumed. */
-static bool
-time_matters(const struct bill *b)
+static void
+edge_add(void *context, struct instant edge)
 {
-	for (size_t i = 0; i < b->portion_count; i++) {
-		const struct tariff *t = b->portions[i].tariff;
+	struct making *m = context;
 
-		for (size_t k = 0; k < t->price_count; k++)
-			if (t->prices[k].version_count > 1 ||
-			    t->prices[k].versions->model.type == MODEL_TOU)
-				return true;
+	if (m->edge_count == m->edge_capacity) {
+		m->edge_capacity = m->edge_capacity == 0 ? 64 : m->edge_capacity * 2;
+		m->edges = mem_resize(m->edges, m->edge_capacity, sizeof(*m->edges));
 	}
-	return b->portion_count > 1;
+	m->edges[m->edge_count++] = edge;
 }
 
+/* Begins to rate a portion, and beside it an hour longer with what is alive now. */
 static bool
-portion_rate(struct rating *out, const struct bill *b, const struct portion *p,
-    const struct calendar *c, struct instant until, struct err *e)
+portion_begin(struct making *m, struct portion *p, struct err *e)
 {
-	struct rate_job job = { .tariff = p->tariff,
-		.usage = &b->used.list,
-		.calendar = c,
-		.window = { p->span.from, until },
-		.known = INSTANT_LAST };
+	struct bill *b = m->b;
+	bool current = span_holds(&p->span, b->through);
+	struct instant until = current ? b->through : p->span.to;
 
-	if (!rate(out, &job, e))
+	edge_add(m, p->span.from);
+	if (p->tariff == NULL || p->span.from.ns >= until.ns)
+		return true;
+	p->job = (struct rate_job){ .tariff = p->tariff,
+		.usage = &b->used.list,
+		.calendar = m->calendar,
+		.window = { p->span.from, until },
+		.known = INSTANT_LAST,
+		.want_parts = m->ask->want_parts,
+		.trace = m->ask->trace };
+	if (!rate_begin(&p->run, &p->job, e))
 		return err_wrap(e, "account %s, tariff %s", b->account_name,
 		    p->tariff_name);
-	return true;
-}
-
-/* One hour longer, with what is alive now: the difference knows tiers and caps. */
-static bool
-hour_rate(struct bill *b, const struct portion *p, const struct calendar *c,
-    struct err *e)
-{
-	struct rating later;
-	scoped_exact mpq_t now;
-
-	mpq_init(now);
-	if (!portion_rate(&later, b, p, c, (struct instant){ b->through.ns + HOUR_NS },
-		e))
-		return false;
-	rating_exact(b->per_hour, &later);
-	rating_exact(now, &p->rating);
-	mpq_sub(b->per_hour, b->per_hour, now);
-	rating_done(&later);
-	return true;
+	rate_edges(p->run, edge_add, m);
+	if (!current || !m->ask->want_hour)
+		return true;
+	p->later_job = p->job;
+	p->later_job.want_parts = false;
+	p->later_job.trace = NULL;
+	p->later_job.window.to.ns += HOUR_NS;
+	return rate_begin(&p->later, &p->later_job, e);
 }
 
 static bool
-portions_rate(struct bill *b, const struct calendar *c, struct err *e)
+line_take(struct making *m, struct portion *p, const struct line *l, struct err *e)
 {
-	for (size_t i = 0; i < b->portion_count; i++) {
-		struct portion *p = &b->portions[i];
-		bool current = span_holds(&p->span, b->through);
-		struct instant until = current ? b->through : p->span.to;
+	struct bill *b = m->b;
+	struct bill_line given = { l, p, (size_t)(p - b->portions),
+		l->resource == NULL ? NULL : b->used.name };
+	struct tax_entry *x;
 
-		if (p->span.from.ns >= b->through.ns)
-			continue;
-		if (!portion_rate(&p->rating, b, p, c, until, e))
+	if (m->ask->only != NULL && strcmp(m->ask->only, l->sku) != 0)
+		return true;
+	if (p->later != NULL)
+		mpq_sub(b->per_hour, b->per_hour, l->exact);
+	x = tax_book_entry(&b->taxes, p->tariff, l->price->tax_class);
+	exact_add(x->lines, l->amount);
+	exact_add(b->exact, l->exact);
+	return m->sink == NULL || m->sink->line(m->sink->context, b, &given, e);
+}
+
+/* Hands out the lines that came since the last time. */
+static bool
+lines_take(struct making *m, struct portion *p, struct err *e)
+{
+	struct rating *r = rate_run_rating(p->run);
+
+	for (size_t i = 0; i < r->count; i++)
+		if (!line_take(m, p, &r->lines[i], e))
 			return false;
-		p->rated = true;
-		if (current && !hour_rate(b, p, c, e))
-			return false;
-	}
+	rating_drop(r);
 	return true;
 }
 
 static void
-portion_total(struct totals *sum, const struct portion *p)
+later_take(struct bill *b, struct portion *p)
 {
-	struct tax_sums sums;
-	struct totals totals;
+	struct rating *r = rate_run_rating(p->later);
+	scoped_exact mpq_t sum;
 
-	tax_sums_init(&sums, p->tariff);
-	totals_init(&totals);
-	for (size_t k = 0; k < p->rating.count; k++)
-		tax_sums_add(&sums, p->rating.lines[k].price->tax_class,
-		    p->rating.lines[k].amount);
-	tax_totals(&totals, &sums);
-	exact_add(sum->subtotal, totals.subtotal);
-	exact_add(sum->tax, totals.tax);
-	exact_add(sum->total, totals.total);
-	tax_sums_done(&sums);
-	totals_done(&totals);
+	mpq_init(sum);
+	rating_exact(sum, r);
+	exact_add(b->per_hour, sum);
+	rating_drop(r);
+}
+
+/* What the part of an item that lies in a portion came to there. */
+static enum fate
+portion_fate(const struct portion *p, const struct usage *u, size_t item)
+{
+	struct span span = { p->span.from,
+		p->run == NULL ? p->span.to : p->job.window.to };
+	const struct rating *r;
+
+	if (!usage_touches(u, &span))
+		return FATE_RATED;
+	if (p->run == NULL)
+		return FATE_UNRATED;
+	r = rate_run_rating(p->run);
+	if (r->rejected[item])
+		return FATE_REJECTED;
+	return r->unrated[item] ? FATE_UNRATED : FATE_RATED;
+}
+
+static void
+items_count(struct bill *b)
+{
+	struct span rated = { b->period.from, b->through };
+
+	for (size_t i = 0; i < b->used.list.count; i++) {
+		const struct usage *u = &b->used.list.items[i];
+		enum fate fate = FATE_RATED;
+
+		if (!usage_touches(u, &rated))
+			continue;
+		for (size_t k = 0; k < b->portion_count && fate == FATE_RATED; k++)
+			if (b->portions[k].span.from.ns < b->through.ns)
+				fate = portion_fate(&b->portions[k], u, i);
+		if (fate == FATE_UNRATED && sku_optional(u->sku))
+			continue;
+		balance_add(&b->balance, b->arena, u->sku, fate, b->used.records[i]);
+	}
 }
 
 static bool
-bill_fill(struct bill *b, struct db *db, const struct calendar *c,
-    const struct bill_ask *ask, struct err *e)
+resource_rate(struct making *m, struct err *e)
 {
-	struct span used;
+	struct bill *b = m->b;
 
-	if (!account_read(b, db, e) ||
-	    !c->unit(c->context, b->timezone, UNIT_MONTH, ask->within, &b->period, e))
+	for (size_t i = 0; i < b->portion_count; i++) {
+		struct portion *p = &b->portions[i];
+
+		if (p->run != NULL && !rate_feed(p->run, e))
+			return err_wrap(e, "account %s, tariff %s", b->account_name,
+			    p->tariff_name);
+		if (p->run != NULL && !lines_take(m, p, e))
+			return false;
+		if (p->later != NULL && !rate_feed(p->later, e))
+			return false;
+		if (p->later != NULL)
+			later_take(b, p);
+	}
+	items_count(b);
+	return true;
+}
+
+static bool
+account_rate(struct making *m, struct err *e)
+{
+	struct bill *b = m->b;
+
+	for (size_t i = 0; i < b->portion_count; i++) {
+		struct portion *p = &b->portions[i];
+
+		if (p->run == NULL)
+			continue;
+		rate_end(p->run);
+		b->unmetered_s += rate_run_rating(p->run)->unmetered_s / NS_PER_S;
+		if (!lines_take(m, p, e))
+			return false;
+		if (p->later == NULL)
+			continue;
+		rate_end(p->later);
+		later_take(b, p);
+	}
+	return true;
+}
+
+static bool
+usage_rate(struct making *m, struct err *e)
+{
+	struct bill *b = m->b;
+	struct usage_ask ask = { b->account_id, { b->period.from, b->through }, m->edges,
+		m->edge_count };
+	bool more = b->period.from.ns < b->through.ns;
+
+	if (!more)
+		return account_rate(m, e);
+	if (!usage_stream_open(&b->used, m->db, &ask, e))
 		return false;
-	b->through = instant_floor(ask->now, NS_PER_S);
-	if (b->through.ns > b->period.to.ns)
-		b->through = b->period.to;
-	used = (struct span){ b->period.from, b->through };
-	if (!portions_read(b, db, e) ||
-	    !account_usage_read(&b->used, db, b->account_id, &used, time_matters(b), e) ||
-	    !portions_rate(b, c, e))
+	while (more) {
+		if (!usage_stream_next(&b->used, &more, e) ||
+		    (more && !resource_rate(m, e)))
+			return false;
+	}
+	return usage_stream_close(&b->used, e) && account_rate(m, e);
+}
+
+static bool
+bill_fill(struct making *m, struct err *e)
+{
+	struct bill *b = m->b;
+
+	if (!account_read(b, m->db, e) || !portions_read(m, e))
 		return false;
 	for (size_t i = 0; i < b->portion_count; i++)
-		if (b->portions[i].rated)
-			portion_total(&b->totals, &b->portions[i]);
+		if (!portion_begin(m, &b->portions[i], e))
+			return false;
+	if (!usage_rate(m, e))
+		return false;
+	tax_book_close(&b->taxes, &b->totals);
 	return true;
 }
 
 bool
-bill_make(struct bill *out, struct db *db, const struct calendar *c,
-    const struct bill_ask *ask, struct err *e)
+bill_make(struct bill *b, struct db *db, const struct calendar *c,
+    const struct bill_ask *ask, const struct bill_sink *sink, struct err *e)
 {
-	struct bill b = { .arena = arena_new(), .account_id = ask->account_id };
+	struct making m = { .b = b, .db = db, .calendar = c, .ask = ask, .sink = sink };
+	bool ok;
 
-	account_usage_init(&b.used);
-	totals_init(&b.totals);
-	mpq_init(b.per_hour);
-	if (!bill_fill(&b, db, c, ask, e)) {
-		bill_done(&b);
-		return false;
-	}
-	*out = b;
-	return true;
+	*b = (struct bill){ .arena = arena_new(),
+		.account_id = ask->account_id,
+		.period = ask->period,
+		.through = instant_floor(ask->now, NS_PER_S) };
+	if (b->through.ns > b->period.to.ns)
+		b->through = b->period.to;
+	tax_book_init(&b->taxes);
+	totals_init(&b->totals);
+	mpq_inits(b->exact, b->per_hour, NULL);
+	ok = bill_fill(&m, e);
+	free(m.edges);
+	if (!ok)
+		bill_done(b);
+	return ok;
 }
 
 void
 bill_done(struct bill *b)
 {
 	for (size_t i = 0; i < b->portion_count; i++) {
-		if (b->portions[i].rated)
-			rating_done(&b->portions[i].rating);
+		rate_run_free(b->portions[i].run);
+		rate_run_free(b->portions[i].later);
 		tariff_free(b->portions[i].tariff);
 	}
-	account_usage_done(&b->used);
+	usage_stream_done(&b->used);
+	balance_done(&b->balance);
+	tax_book_done(&b->taxes);
 	totals_done(&b->totals);
-	mpq_clear(b->per_hour);
+	mpq_clears(b->exact, b->per_hour, NULL);
 	arena_free(b->arena);
 }
 
-const struct tariff *
-bill_tariff(const struct bill *b)
+const struct portion *
+bill_portion(const struct bill *b)
 {
-	return b->portion_count == 0 ? NULL : b->portions[b->portion_count - 1].tariff;
+	const struct portion *last = NULL;
+
+	for (size_t i = 0; i < b->portion_count; i++)
+		if (b->portions[i].tariff != NULL)
+			last = &b->portions[i];
+	return last;
 }
 
 char *
 bill_amount_text(const struct bill *b, const mpq_t amount)
 {
-	const struct tariff *t = bill_tariff(b);
+	const struct portion *p = bill_portion(b);
 	struct err e = ERR_INIT;
 	unsigned places = 2;
 
-	if (t != NULL)
-		return amount_text(t, amount);
+	if (p != NULL)
+		return amount_text(p->tariff, amount);
 	/* The schema lets only three capital letters in: the standard can't be needed. */
 	(void)!currency_places(&places, b->currency, &e);
 	return rat_decimal(amount, places);
-}
-
-static bool
-item_unrated(const struct bill *b, size_t item)
-{
-	if (b->portion_count == 0)
-		return true;
-	for (size_t i = 0; i < b->portion_count; i++)
-		if (b->portions[i].rated && b->portions[i].rating.unrated[item])
-			return true;
-	return false;
-}
-
-void
-bill_unrated(const struct bill *b, void (*visit)(void *context, const char *sku),
-    void *context)
-{
-	const char *told[64];
-	size_t count = 0;
-
-	for (size_t i = 0; i < b->used.list.count && count < ARRAY_LEN(told); i++) {
-		const char *sku = b->used.list.items[i].sku;
-		size_t k = 0;
-
-		if (!item_unrated(b, i))
-			continue;
-		while (k < count && strcmp(told[k], sku) != 0)
-			k++;
-		if (k < count)
-			continue;
-		told[count++] = sku;
-		visit(context, sku);
-	}
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bill: what an account's open period has come to, from the rows to the total */
+/* bill: what an account's period has come to, from the rows to the total */
 #pragma once
-#include "billing/account_usage.h"
+#include "billing/balance.h"
 #include "billing/rate.h"
-#include "billing/tax.h"
+#include "billing/tax_book.h"
+#include "billing/usage_stream.h"
 
 /* The price list of one part of the period, and what it makes of the usage there. */
 struct portion {
@@ -12,9 +13,12 @@ struct portion {
 	const char *tariff_uuid;
 	const char *tariff_name;
 	int64_t tariff_version;
-	struct tariff *tariff;
-	bool rated;
-	struct rating rating;
+	const char *tariff_sha256;
+	struct tariff *tariff; /* NULL: a time without a price list */
+	struct rate_job job;
+	struct rate_run *run; /* NULL: begins after bill.through */
+	struct rate_job later_job;
+	struct rate_run *later; /* the same for an hour longer; only where asked for */
 };
 
 struct bill {
@@ -24,35 +28,57 @@ struct bill {
 	const char *account_name;
 	const char *currency; /* of the amounts */
 	const char *timezone;
-	struct span period;     /* the local month */
+	struct span period;
 	struct instant through; /* charged up to here, a whole second */
-	struct account_usage used;
-	struct portion *portions; /* none: the account has no tariff */
+	struct usage_stream used;
+	struct portion *portions;
 	size_t portion_count;
+	struct tax_book taxes;
 	struct totals totals;
+	struct balance balance;
+	int64_t unmetered_s;
+	mpq_t exact;    /* sum of the lines before rounding, before tax */
 	mpq_t per_hour; /* what one more hour of what runs now adds, before tax */
 };
 
-/* Whose bill, of which month, as of when. */
+/* A line as it comes; what it points to may be gone after the call. */
+struct bill_line {
+	const struct line *line;
+	const struct portion *portion;
+	size_t portion_index;
+	const char *resource_name; /* NULL: the account's line */
+};
+
+/* Takes the lines of a bill; may use the connection, but not leave it busy. */
+struct bill_sink {
+	void *context;
+	bool (*line)(void *context, const struct bill *b, const struct bill_line *l,
+	    struct err *e);
+};
+
+/* Whose bill, of which period, as of when. */
 struct bill_ask {
 	int64_t account_id;
-	struct instant within; /* any instant of the month */
+	struct span period;
 	struct instant now;
+	bool want_parts;  /* lines say how they came to be */
+	bool want_hour;   /* per_hour is computed */
+	bool as_closed;   /* by the price lists that its statement names */
+	const char *only; /* NULL, or the one sku that is looked at */
+	const struct trace *trace;
 };
 
 /*
- * Reads and rates the local month that holds ask->within, as far as ask->now.  The
- * connection must have been opened with billing_statements.  ERR_NOT_FOUND: no such
+ * Reads and rates a period as far as ask->now, in an open transaction of a connection
+ * with billing_statements.  Lines come resource by resource, those of the account at
+ * the end; totals are there after.  sink NULL: only totals.  ERR_NOT_FOUND: no such
  * account; ERR_INPUT: its tariff can't rate its usage, the text says why.
  */
 must_check bool bill_make(struct bill *out, struct db *db, const struct calendar *c,
-    const struct bill_ask *ask, struct err *e);
+    const struct bill_ask *ask, const struct bill_sink *sink, struct err *e);
 void bill_done(struct bill *b);
 
 /* An amount as it is shown, with the places of its currency. Caller frees. */
 char *bill_amount_text(const struct bill *b, const mpq_t amount) must_check;
-/* The tariff of the last portion; NULL without one. */
-const struct tariff *bill_tariff(const struct bill *b);
-/* Calls visit for the name of each sku that had usage and no price, once. */
-void bill_unrated(const struct bill *b, void (*visit)(void *context, const char *sku),
-    void *context);
+/* The last price list of the period; NULL without one. */
+const struct portion *bill_portion(const struct bill *b);

@@ -120,6 +120,20 @@ fixed_charge(struct chain *c, struct line *l, const struct model *m)
 	c->fixed_owed = true;
 	model_total(owed, m, nothing);
 	exact_add(l->exact, owed);
+	if (c->m->job->want_parts)
+		parts_commitment(&l->parts, m);
+}
+
+static void
+segment_parts(struct line *l, const struct segment *s, const mpq_t a, const mpq_t b,
+    const mpq_t cost)
+{
+	const struct model *m = &s->version->model;
+
+	if (m->type == MODEL_TOU)
+		parts_band(&l->parts, m, s->band, a, b, cost);
+	else
+		parts_window(&l->parts, m, a, b, cost);
 }
 
 static void
@@ -136,6 +150,8 @@ segment_charge(struct chain *c, size_t i)
 	window_cost(cost, s, c->position, next);
 	exact_add(l->exact, cost);
 	exact_add(l->quantity, c->m->by_segment[i]);
+	if (c->m->job->want_parts)
+		segment_parts(l, s, c->position, next, cost);
 	mpq_set(c->position, next);
 	for (size_t k = 0; k < c->m->share_count; k++)
 		line_share_add(l, c->m->shares[k].value, c->m->shares[k].by_segment[i]);
@@ -155,8 +171,9 @@ chain_cap(struct chain *c, const mpq_t maximum)
 {
 	scoped_exact mpq_t excess;
 	scoped_exact mpq_t cut;
+	scoped_exact mpq_t nothing;
 
-	mpq_inits(excess, cut, NULL);
+	mpq_inits(excess, cut, nothing, NULL);
 	chain_total(excess, c);
 	mpq_sub(excess, excess, maximum);
 	for (size_t i = c->out->count; i > c->first && mpq_sgn(excess) > 0; i--) {
@@ -166,6 +183,9 @@ chain_cap(struct chain *c, const mpq_t maximum)
 		exact_min(cut, l->exact);
 		mpq_sub(l->exact, l->exact, cut);
 		mpq_sub(excess, excess, cut);
+		mpq_neg(cut, cut);
+		if (c->m->job->want_parts)
+			parts_add_amount(&l->parts, PART_MAXIMUM, nothing, cut);
 	}
 }
 
@@ -177,12 +197,16 @@ chain_limits(struct chain *c)
 	const struct model *m = &last->version->model;
 	scoped_exact mpq_t lift;
 	scoped_exact mpq_t total;
+	scoped_exact mpq_t nothing;
 
-	mpq_inits(lift, total, NULL);
+	mpq_inits(lift, total, nothing, NULL);
 	chain_total(total, c);
 	mpq_sub(lift, m->minimum, total);
-	if (m->has_minimum && mpq_sgn(lift) > 0)
+	if (m->has_minimum && mpq_sgn(lift) > 0) {
 		exact_add(last->exact, lift);
+		if (c->m->job->want_parts)
+			parts_add_amount(&last->parts, PART_MINIMUM, nothing, lift);
+	}
 	if (m->has_maximum && (m->type == MODEL_TOU || m->has_minimum))
 		chain_cap(c, m->maximum);
 }

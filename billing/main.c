@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* jeoul-billing: the role that turns usage into running charges */
+/* jeoul-billing: the role that turns usage into running charges and statements */
 #include "base/log.h"
 #include "base/proc.h"
 #include "billing/rater.h"
@@ -33,8 +33,10 @@ duty(void *context, struct instant now)
 	if (role->away)
 		log_info("database: answers again, charges are up to date");
 	role->away = false;
-	if (!round.leader)
-		proc_status(role->proc, "standby: another rater works");
+	if (round.issued > 0)
+		log_info("%zu statements were issued", round.issued);
+	if (round.shards == 0)
+		proc_status(role->proc, "standby: other raters work");
 	else
 		proc_status(role->proc, "%zu accounts up to date, %zu failed",
 		    round.accounts, round.failed);

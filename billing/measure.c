@@ -7,7 +7,7 @@
 
 void
 measure_init(struct measure *m, const struct rate_job *job, const struct price *p,
-    const struct segments *s, bool *unrated)
+    const struct segments *s, bool *const *unrated)
 {
 	*m =
 	    (struct measure){ .job = job, .price = p, .segments = s, .unrated = unrated };
@@ -39,9 +39,11 @@ share_of(struct measure *m, const char *value)
 
 /* raw, in the price's unit but before its divisor, belongs to segment i. */
 static void
-post(struct measure *m, size_t i, const struct usage *u, const mpq_t raw)
+post(struct measure *m, size_t i, const struct usage *u, const struct span *span,
+    const mpq_t raw)
 {
 	scoped_exact mpq_t quantity;
+	const struct trace *trace = m->job->trace;
 	const char *value;
 
 	mpq_init(quantity);
@@ -49,7 +51,9 @@ post(struct measure *m, size_t i, const struct usage *u, const mpq_t raw)
 	exact_add(m->by_segment[i], quantity);
 	m->touched[i] = true;
 	if (m->segments->list[i].version == NULL)
-		m->unrated[u - m->job->usage->items] = true;
+		(*m->unrated)[u - m->job->usage->items] = true;
+	if (trace != NULL)
+		trace->posted(trace->context, m->price, u, span, raw);
 	if (m->job->share_tag == NULL)
 		return;
 	value = tags_get(&u->tags, m->job->share_tag);
@@ -123,7 +127,7 @@ slice_post(struct measure *m, const struct slice *s, struct err *e)
 		if (!span_measure(raw, m, &piece, e))
 			return false;
 		mpq_mul(raw, raw, s->qty);
-		post(m, i, s->from, raw);
+		post(m, i, s->from, &piece, raw);
 	}
 	return true;
 }
@@ -201,7 +205,7 @@ event_post(struct measure *m, const struct usage *u)
 		at.ns--;
 	i = segments_find(m->segments, at);
 	if (i < m->segments->count)
-		post(m, i, u, u->qty);
+		post(m, i, u, &(struct span){ u->span.from, u->span.from }, u->qty);
 }
 
 /* A delta belongs to the window that ends at its sample: start < t <= end. */
@@ -224,7 +228,7 @@ counter_post(struct measure *m, const struct usage *u)
 		rat_set_u64(moved, delta);
 		if (i < m->segments->count &&
 		    (story != COUNTER_FIRST || u->counter.from_zero))
-			post(m, i, u, moved);
+			post(m, i, u, &(struct span){ now->t, now->t }, moved);
 	}
 }
 
@@ -277,6 +281,7 @@ static void
 peak_post(struct measure *m, const struct usage *const *items, size_t count)
 {
 	const struct gauge_sample **sorted = NULL;
+	const struct gauge_sample *peak;
 	const struct usage *holder = NULL;
 	size_t n = 0;
 
@@ -293,8 +298,9 @@ peak_post(struct measure *m, const struct usage *const *items, size_t count)
 	}
 	if (n > 0 && holder != NULL) {
 		qsort(sorted, n, sizeof(void *), by_value);
+		peak = sorted[rank_of(m->price->aggregate, n) - 1];
 		post(m, m->segments->count - 1, holder,
-		    sorted[rank_of(m->price->aggregate, n) - 1]->value);
+		    &(struct span){ peak->t, peak->t }, peak->value);
 	}
 	free(sorted);
 }

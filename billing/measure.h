@@ -10,9 +10,22 @@ struct rate_job {
 	const struct usage_list *usage;
 	const struct calendar *calendar;
 	struct span window;
-	struct instant known;  /* what arrived or was entered later does not count */
-	bool events_at_end;    /* for running totals: events at window.to are in */
-	const char *share_tag; /* NULL: none; else lines know their parts by its values */
+	struct instant known; /* what arrived or was entered later does not count */
+	bool events_at_end;   /* for running totals: events at window.to are in */
+	const char
+	    *share_tag;  /* NULL: none; else lines know their shares by its values */
+	bool want_parts; /* lines say how their amount came to be (part.h) */
+	const struct trace *trace; /* NULL, or told of everything that is measured */
+};
+
+/*
+ * For explanations: usage u of a price adds raw units (before the divisor) in span,
+ * which is its piece of time, or an instant (from = to) for what has only a moment.
+ */
+struct trace {
+	void *context;
+	void (*posted)(void *context, const struct price *p, const struct usage *u,
+	    const struct span *span, const mpq_t raw);
 };
 
 /* The part of a tag's value in each segment. */
@@ -26,15 +39,15 @@ struct measure {
 	const struct price *price;
 	const struct segments *segments;
 	mpq_t *by_segment;
-	bool *touched; /* there was usage, be it of quantity 0 */
-	bool *unrated; /* by usage item: fell where no version is in force */
+	bool *touched;        /* there was usage, be it of quantity 0 */
+	bool *const *unrated; /* by usage item: fell where no version is in force */
 	struct share *shares;
 	size_t share_count;
 	int64_t unmetered_ns;
 };
 
 void measure_init(struct measure *m, const struct rate_job *job, const struct price *p,
-    const struct segments *s, bool *unrated);
+    const struct segments *s, bool *const *unrated);
 void measure_done(struct measure *m);
 
 /* Adds the items (all of m->price) of one resource. */

@@ -4,6 +4,7 @@
 #include "billing/answer.h"
 #include "billing/bill.h"
 #include "billing/calendar_db.h"
+#include "billing/periods.h"
 #include "billing/sku.h"
 #include "billing_stmt.gen.h"
 
@@ -23,10 +24,19 @@ instant_write(struct jout *j, const char *key, struct instant t)
 	jout_string(j, key, instant_text(t, text));
 }
 
-static void
-line_write(struct jout *j, const struct bill *b, const struct tariff *t,
-    const struct line *l)
+/* Lines stand between the head and the totals, which are known only after them. */
+struct preview {
+	struct jout lines;
+	struct buf text;
+};
+
+static bool
+line_write(void *context, const struct bill *b unused, const struct bill_line *given,
+    struct err *e unused)
 {
+	struct preview *p = context;
+	struct jout *j = &p->lines;
+	const struct line *l = given->line;
 	scoped_free char *unit = sku_unit(l->price);
 	scoped_free char *shown = rat_decimal(l->quantity, PLACES_SHOWN);
 
@@ -35,7 +45,7 @@ line_write(struct jout *j, const struct bill *b, const struct tariff *t,
 	if (l->resource != NULL) {
 		jout_open(j, "resource", '{');
 		jout_string(j, "id", l->resource);
-		jout_string(j, "name", account_usage_name(&b->used, l->resource));
+		jout_string(j, "name", given->resource_name);
 		jout_close(j, '}');
 	}
 	jout_string(j, "band", l->band);
@@ -43,31 +53,25 @@ line_write(struct jout *j, const struct bill *b, const struct tariff *t,
 	jout_string(j, "quantity_shown", shown);
 	jout_string(j, "unit", unit);
 	answer_exact(j, "exact", l->exact);
-	answer_amount(j, "amount", t, l->amount);
+	answer_amount(j, "amount", given->portion->tariff, l->amount);
 	jout_close(j, '}');
+	return true;
 }
 
 static void
 tariff_write(struct jout *j, const struct bill *b)
 {
-	const struct portion *p;
+	const struct portion *p = bill_portion(b);
 
-	if (b->portion_count == 0) {
+	if (p == NULL) {
 		jout_raw(j, "tariff", "null");
 		return;
 	}
-	p = &b->portions[b->portion_count - 1];
 	jout_open(j, "tariff", '{');
 	jout_string(j, "id", p->tariff_uuid);
 	jout_string(j, "name", p->tariff_name);
 	jout_number(j, "version", p->tariff_version);
 	jout_close(j, '}');
-}
-
-static void
-sku_write(void *context, const char *sku)
-{
-	jout_string(context, NULL, sku);
 }
 
 static void
@@ -106,22 +110,42 @@ totals_write(struct jout *j, const struct bill *b)
 }
 
 static void
-bill_write(struct jout *j, const struct bill *b)
+bill_write(struct jout *j, const struct bill *b, const struct preview *p)
 {
 	jout_open(j, NULL, '{');
 	head_write(j, b);
-	jout_open(j, "lines", '[');
-	for (size_t i = 0; i < b->portion_count; i++)
-		for (size_t k = 0;
-		     b->portions[i].rated && k < b->portions[i].rating.count; k++)
-			line_write(j, b, b->portions[i].tariff,
-			    &b->portions[i].rating.lines[k]);
-	jout_close(j, ']');
+	jout_raw(j, "lines", buf_text(&p->text));
 	totals_write(j, b);
 	jout_open(j, "unrated", '[');
-	bill_unrated(b, sku_write, j);
+	for (size_t i = 0; i < b->balance.count; i++)
+		if (b->balance.rows[i].unrated > 0)
+			jout_string(j, NULL, b->balance.rows[i].sku);
 	jout_close(j, ']');
 	jout_close(j, '}');
+}
+
+static bool
+preview_make(struct db *db, const struct calendar *c, int64_t account_id,
+    struct instant now, struct buf *json_out, struct err *e)
+{
+	struct preview p = { .text = BUF_INIT };
+	struct bill_ask ask = { .account_id = account_id, .now = now, .want_hour = true };
+	struct bill_sink sink = { &p, line_write };
+	struct jout j = JOUT_INIT(json_out);
+	struct bill b;
+	bool ok;
+
+	p.lines = (struct jout)JOUT_INIT(&p.text);
+	jout_open(&p.lines, NULL, '[');
+	ok = period_find(db, c, account_id, now, &ask.period, e) &&
+	    bill_make(&b, db, c, &ask, &sink, e);
+	jout_close(&p.lines, ']');
+	if (ok) {
+		bill_write(&j, &b, &p);
+		bill_done(&b);
+	}
+	buf_done(&p.text);
+	return ok;
 }
 
 bool
@@ -129,15 +153,8 @@ bill_preview(struct db *db, int64_t account_id, struct instant now, struct buf *
     struct err *e)
 {
 	struct calendar *c = calendar_db_new(db, false);
-	struct bill_ask ask = { account_id, now, now };
-	struct jout j = JOUT_INIT(json_out);
-	struct bill b;
-	bool ok = bill_make(&b, db, c, &ask, e);
+	bool ok = preview_make(db, c, account_id, now, json_out, e);
 
-	if (ok) {
-		bill_write(&j, &b);
-		bill_done(&b);
-	}
 	calendar_db_free(c);
 	return ok;
 }

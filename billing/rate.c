@@ -11,32 +11,6 @@ struct priced {
 	const struct usage *usage;
 };
 
-/* Whether any of it lies in the window. */
-static bool
-touches(const struct usage *u, const struct span *window)
-{
-	struct span span = u->span;
-
-	switch (u->kind) {
-	case USAGE_EVENT:
-		return span_holds(window, u->span.from);
-	case USAGE_COUNTER:
-		for (size_t i = 0; i < u->sample_count; i++)
-			if (window->from.ns < u->readings[i].t.ns &&
-			    u->readings[i].t.ns <= window->to.ns)
-				return true;
-		return false;
-	case USAGE_GAUGE:
-		for (size_t i = 0; i < u->sample_count; i++)
-			if (span_holds(window, u->samples[i].t))
-				return true;
-		return false;
-	case USAGE_INTERVAL:
-	default:
-		return span_cut(&span, window);
-	}
-}
-
 static int
 by_price(const void *a, const void *b)
 {
@@ -52,74 +26,183 @@ by_price(const void *a, const void *b)
 	return (x->usage > y->usage) - (x->usage < y->usage);
 }
 
+/* A price while its usage comes in. */
+struct lane {
+	const struct price *price;
+	struct segments segments;
+	struct measure account; /* of a price that is not by resource */
+};
+
+struct rate_run {
+	const struct rate_job *job;
+	struct lane *lanes; /* one a price */
+	struct rating out;
+	size_t places; /* of out.unrated and out.rejected */
+	struct priced *list;
+	const struct usage **items;
+	bool *keep;
+};
+
+struct rating *
+rate_run_rating(struct rate_run *r)
+{
+	return &r->out;
+}
+
+static bool
+lane_open(struct lane *l, struct rate_run *r, const struct price *p, struct err *e)
+{
+	struct local local = { r->job->calendar, r->job->tariff->timezone };
+
+	l->price = p;
+	if (!segments_cut(&l->segments, p, &r->job->window, r->job->known, &local, e))
+		return false;
+	measure_init(&l->account, r->job, p, &l->segments, &r->out.unrated);
+	return true;
+}
+
+static void
+lane_close(struct lane *l)
+{
+	if (l->price == NULL)
+		return;
+	measure_done(&l->account);
+	segments_done(&l->segments);
+}
+
+bool
+rate_begin(struct rate_run **out, const struct rate_job *job, struct err *e)
+{
+	struct rate_run *r = mem_alloc(sizeof(*r));
+
+	r->job = job;
+	r->lanes = mem_array(job->tariff->price_count + 1, sizeof(*r->lanes));
+	for (size_t i = 0; i < job->tariff->price_count; i++)
+		if (!lane_open(&r->lanes[i], r, &job->tariff->prices[i], e)) {
+			r->lanes[i].price = NULL;
+			rate_run_free(r);
+			return false;
+		}
+	*out = r;
+	return true;
+}
+
+void
+rate_run_free(struct rate_run *r)
+{
+	if (r == NULL)
+		return;
+	for (size_t i = 0; i < r->job->tariff->price_count; i++)
+		lane_close(&r->lanes[i]);
+	free(r->lanes);
+	free(r->list);
+	free(r->items);
+	free(r->keep);
+	rating_done(&r->out);
+	free(r);
+}
+
+static void
+places_make(struct rate_run *r)
+{
+	size_t places = r->job->usage->count + 1;
+
+	if (places > r->places) {
+		r->places = places * 2;
+		r->list = mem_resize(r->list, r->places, sizeof(*r->list));
+		r->items = mem_resize(r->items, r->places, sizeof(void *));
+		r->keep = mem_resize(r->keep, r->places, sizeof(*r->keep));
+		r->out.unrated = mem_resize(r->out.unrated, r->places, sizeof(bool));
+		r->out.rejected = mem_resize(r->out.rejected, r->places, sizeof(bool));
+	}
+	memset(r->out.unrated, 0, places * sizeof(bool));
+}
+
 /* Finds each item's price; what has none is noted, not silently zero. */
 static bool
-items_price(struct priced *list, size_t *count, struct rating *out,
-    const struct rate_job *job, struct err *e)
+items_price(struct rate_run *r, size_t *count, struct err *e)
 {
-	scoped_free bool *keep = mem_array(job->usage->count + 1, sizeof(*keep));
+	const struct rate_job *job = r->job;
 
-	usage_known(job->usage, job->known, keep, out->rejected);
+	places_make(r);
+	usage_known(job->usage, job->known, r->keep, r->out.rejected);
 	for (size_t i = 0; i < job->usage->count; i++) {
 		const struct usage *u = &job->usage->items[i];
 		const struct price *p = NULL;
 
-		if (!keep[i])
+		if (!r->keep[i])
 			continue;
 		if (!tariff_price(job->tariff, u->sku, &u->tags, &p, e))
 			return false;
 		if (p != NULL)
-			list[(*count)++] = (struct priced){ p, u };
+			r->list[(*count)++] = (struct priced){ p, u };
 		else
-			out->unrated[i] = touches(u, &job->window);
+			r->out.unrated[i] = usage_touches(u, &job->window);
 	}
 	if (*count > 1)
-		qsort(list, *count, sizeof(*list), by_price);
+		qsort(r->list, *count, sizeof(*r->list), by_price);
 	return true;
 }
 
-/* The usage of one price, and the segments that cut it. */
-struct priced_group {
-	const struct price *price;
-	const struct priced *list;
-	size_t count;
-	struct segments segments;
-};
-
-/* Charges what was measured and begins anew. */
-static void
-measure_close(struct measure *m, struct rating *out, const char *resource)
-{
-	charge_lines(out, m, resource);
-	measure_done(m);
-	measure_init(m, m->job, m->price, m->segments, out->unrated);
-}
-
-/* Measures resource by resource, and charges each, or all together. */
+/* The usage of one price by one resource: charged at once, or summed for the account. */
 static bool
-group_rate(struct rating *out, const struct priced_group *g, const struct rate_job *job,
-    struct err *e)
+group_rate(struct rate_run *r, const struct priced *list, size_t count, struct err *e)
 {
-	scoped_free const struct usage **items = mem_array(g->count + 1, sizeof(void *));
+	struct lane *l = &r->lanes[list->price - r->job->tariff->prices];
 	struct measure m;
-	bool ok = true;
+	bool ok;
 
-	for (size_t i = 0; i < g->count; i++)
-		items[i] = g->list[i].usage;
-	measure_init(&m, job, g->price, &g->segments, out->unrated);
-	for (size_t from = 0, to; ok && from < g->count; from = to) {
-		for (to = from + 1; to < g->count &&
-		     strcmp(items[from]->resource, items[to]->resource) == 0;
-		     to++)
-			;
-		ok = measure_resource(&m, items + from, to - from, e);
-		if (ok && g->price->by_resource)
-			measure_close(&m, out, items[from]->resource);
-	}
-	if (ok && !g->price->by_resource)
-		charge_lines(out, &m, NULL);
+	for (size_t i = 0; i < count; i++)
+		r->items[i] = list[i].usage;
+	if (!l->price->by_resource)
+		return measure_resource(&l->account, r->items, count, e);
+	measure_init(&m, r->job, l->price, &l->segments, &r->out.unrated);
+	ok = measure_resource(&m, r->items, count, e);
+	if (ok)
+		charge_lines(&r->out, &m, list->usage->resource);
 	measure_done(&m);
 	return ok;
+}
+
+bool
+rate_feed(struct rate_run *r, struct err *e)
+{
+	size_t count = 0;
+
+	if (!items_price(r, &count, e))
+		return false;
+	for (size_t from = 0, to; from < count; from = to) {
+		for (to = from + 1;
+		     to < count && r->list[to].price == r->list[from].price &&
+		     strcmp(r->list[to].usage->resource, r->list[from].usage->resource) ==
+			 0;
+		     to++)
+			;
+		if (!group_rate(r, r->list + from, to - from, e))
+			return false;
+	}
+	return true;
+}
+
+/* A commitment is owed without any usage, too. */
+void
+rate_end(struct rate_run *r)
+{
+	for (size_t i = 0; i < r->job->tariff->price_count; i++) {
+		struct lane *l = &r->lanes[i];
+
+		if (!l->price->by_resource)
+			charge_lines(&r->out, &l->account, NULL);
+	}
+}
+
+void
+rate_edges(const struct rate_run *r, void (*visit)(void *context, struct instant edge),
+    void *context)
+{
+	for (size_t i = 0; i < r->job->tariff->price_count; i++)
+		for (size_t k = 1; k < r->lanes[i].segments.count; k++)
+			visit(context, r->lanes[i].segments.list[k].span.from);
 }
 
 static int
@@ -140,53 +223,24 @@ by_place(const void *left, const void *right)
 	return order != 0 ? order : (a->price > b->price) - (a->price < b->price);
 }
 
-/* All prices of the tariff: a commitment is owed without any usage, too. */
-static bool
-prices_rate(struct rating *out, const struct priced *list, size_t count,
-    const struct rate_job *job, struct err *e)
-{
-	struct local local = { job->calendar, job->tariff->timezone };
-	const struct priced *end = list + count;
-
-	for (size_t i = 0; i < job->tariff->price_count; i++) {
-		struct priced_group g = { .price = &job->tariff->prices[i],
-			.list = list };
-		bool ok;
-
-		while (list < end && list->price == g.price)
-			list++;
-		g.count = (size_t)(list - g.list);
-		if (g.count == 0 && !charge_without_usage(g.price))
-			continue;
-		if (!segments_cut(&g.segments, g.price, &job->window, job->known, &local,
-			e))
-			return false;
-		ok = group_rate(out, &g, job, e);
-		segments_done(&g.segments);
-		if (!ok)
-			return false;
-	}
-	return true;
-}
-
 bool
 rate(struct rating *out, const struct rate_job *job, struct err *e)
 {
-	size_t places = job->usage->count + 1;
-	scoped_free struct priced *list = mem_array(places, sizeof(*list));
-	struct rating rated = { .unrated = mem_array(places, sizeof(bool)),
-		.rejected = mem_array(places, sizeof(bool)) };
-	size_t count = 0;
+	struct rate_run *r = NULL;
 
-	if (!items_price(list, &count, &rated, job, e) ||
-	    !prices_rate(&rated, list, count, job, e)) {
-		rating_done(&rated);
+	if (!rate_begin(&r, job, e))
+		return false;
+	if (!rate_feed(r, e)) {
+		rate_run_free(r);
 		return false;
 	}
-	if (rated.count > 1)
-		qsort(rated.lines, rated.count, sizeof(*rated.lines), by_place);
-	rated.unmetered_s /= NS_PER_S;
-	*out = rated;
+	rate_end(r);
+	if (r->out.count > 1)
+		qsort(r->out.lines, r->out.count, sizeof(*r->out.lines), by_place);
+	r->out.unmetered_s /= NS_PER_S;
+	*out = r->out;
+	r->out = (struct rating){ .lines = NULL };
+	rate_run_free(r);
 	return true;
 }
 
@@ -197,13 +251,21 @@ line_done(struct line *l)
 	for (size_t i = 0; i < l->share_count; i++)
 		mpq_clear(l->shares[i].quantity);
 	free(l->shares);
+	parts_done(&l->parts);
+}
+
+void
+rating_drop(struct rating *r)
+{
+	for (size_t i = 0; i < r->count; i++)
+		line_done(&r->lines[i]);
+	r->count = 0;
 }
 
 void
 rating_done(struct rating *r)
 {
-	for (size_t i = 0; i < r->count; i++)
-		line_done(&r->lines[i]);
+	rating_drop(r);
 	free(r->lines);
 	free(r->unrated);
 	free(r->rejected);

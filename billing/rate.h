@@ -2,6 +2,7 @@
 /* rate: the price function: tariff and usage of a period become exact lines */
 #pragma once
 #include "billing/measure.h"
+#include "billing/part.h"
 
 struct line_share {
 	const char *value; /* of the tag asked for; "" without it */
@@ -21,6 +22,7 @@ struct line {
 	mpq_t amount;         /* after the one rounding */
 	struct line_share *shares;
 	size_t share_count;
+	struct parts parts; /* x fx: the exact amount; only if the job wants them */
 };
 
 struct rating {
@@ -41,3 +43,22 @@ must_check bool rate(struct rating *out, const struct rate_job *job, struct err 
 void rating_done(struct rating *r);
 /* Sum of the lines before rounding. */
 void rating_exact(mpq_t out, const struct rating *r);
+
+/*
+ * The same one resource after the other, so that memory does not grow with their
+ * number: begin, for each resource fill job->usage with all that it used and feed, end.
+ * rate_run_rating() holds the lines that came since they were last dropped; unrated and
+ * rejected are about the items of the last feed.  job and its tariff outlive the run;
+ * values of the share tag outlive it too.  Ids are told apart within one feed only.
+ */
+struct rate_run;
+must_check bool rate_begin(struct rate_run **out, const struct rate_job *job,
+    struct err *e);
+must_check bool rate_feed(struct rate_run *r, struct err *e);
+void rate_end(struct rate_run *r); /* charges the account's own lines */
+struct rating *rate_run_rating(struct rate_run *r);
+void rating_drop(struct rating *r);     /* forgets the lines, keeps the place */
+void rate_run_free(struct rate_run *r); /* NULL is fine */
+/* Calls visit for each instant in the window at which any price changes. */
+void rate_edges(const struct rate_run *r,
+    void (*visit)(void *context, struct instant edge), void *context);

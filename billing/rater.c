@@ -1,25 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rater: brings the running charges of all accounts up to date, one lease at a time */
+/* rater: running charges and statements of the accounts that are this rater's share */
 #include "billing/rater.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "billing/accrue.h"
 #include "billing/calendar_db.h"
+#include "billing/draw.h"
+#include "billing/issue.h"
+#include "billing/periods.h"
+#include "billing/shards.h"
 #include "billing_stmt.gen.h"
 #include <stdlib.h>
-#include <unistd.h>
 
-#define LEASE "rater"
-#define LEASE_S 20
-/* Usage of the last minutes of a month arrives after it: the month is kept warm. */
-#define GRACE_NS (INT64_C(24) * 3600 * NS_PER_S)
+/* A month of a large account takes longer than a page may. */
+#define STATEMENT_TIMEOUT "database.timeout=10min\n"
+#define ISSUED_AT_ONCE 50
 
 struct rater {
-	const struct conf *conf;
+	struct conf *conf;
 	struct db *db; /* NULL: not connected yet */
 	struct calendar *calendar;
-	char *holder;
-	int64_t epoch;
+	struct shards shards;
 };
 
 /* One account of a round. */
@@ -27,19 +28,25 @@ struct account_work {
 	struct rater *rater;
 	int64_t account_id;
 	struct instant now;
-	bool lost; /* the lease is not ours any more */
+	struct span period; /* that is drawn up */
+	bool lost;          /* the lease is not ours any more */
 };
 
 struct rater *
 rater_new(const struct conf *conf)
 {
 	struct rater *r = mem_alloc(sizeof(*r));
-	char host[64] = "";
+	struct buf text = BUF_INIT;
+	struct err e = ERR_INIT;
 
-	(void)gethostname(host, sizeof(host) - 1); /* a name is only for people */
-	r->conf = conf;
-	r->holder = mem_printf("%s:%ld:%lld", host, (long)getpid(),
-	    (long long)clock_mono().ns);
+	r->conf = conf_new();
+	conf_dump(conf, &text);
+	buf_puts(&text, STATEMENT_TIMEOUT);
+	/* What was valid a moment ago is so again. */
+	if (!conf_undump(r->conf, buf_text(&text), &e))
+		log_warning("settings: %s", e.text);
+	buf_done(&text);
+	shards_init(&r->shards);
 	return r;
 }
 
@@ -48,9 +55,10 @@ rater_free(struct rater *r)
 {
 	if (r == NULL)
 		return;
+	shards_done(&r->shards);
 	calendar_db_free(r->calendar);
 	db_close(r->db);
-	free(r->holder);
+	conf_free(r->conf);
 	free(r);
 }
 
@@ -62,118 +70,245 @@ connected(struct rater *r, struct err *e)
 	if (!db_open(r->conf, "billing", &billing_statements, &r->db, e))
 		return false;
 	r->calendar = calendar_db_new(r->db, true);
-	return true;
-}
-
-static bool
-lease_take(struct rater *r, bool *ours, struct err *e)
-{
-	scoped(rows_clear) struct rows *rows = NULL;
-
-	if (!db_run(r->db, STMT_LEASE_MAKE, DB_ARGS(LEASE), NULL, e) ||
-	    !db_query(r->db, STMT_LEASE_TAKE,
-		DB_ARGS(LEASE, r->holder, DB_NUMBER(LEASE_S)), &rows, e))
-		return false;
-	*ours = rows_count(rows) == 1;
-	if (*ours)
-		r->epoch = rows_i64(rows, 0, 0);
+	r->shards.db = r->db;
 	return true;
 }
 
 static bool
 fence(struct account_work *w, struct err *e)
 {
-	scoped(rows_clear) struct rows *rows = NULL;
-
-	if (!db_query(w->rater->db, STMT_LEASE_FENCE,
-		DB_ARGS(LEASE, w->rater->holder, DB_NUMBER(w->rater->epoch)), &rows, e))
-		return false;
-	w->lost = rows_count(rows) == 0;
-	return !w->lost ||
-	    err_set(e, ERR_CONFLICT, "the lease went to another rater meanwhile");
+	return shards_fence(&w->rater->shards, w->account_id, &w->lost, e);
 }
 
-static bool
-period_accrue(struct account_work *w, struct instant within, struct span *period,
-    struct err *e)
+/* Columns of period_unclosed. */
+enum { UNCLOSED_FROM, UNCLOSED_TO, UNCLOSED_DRAWN, UNCLOSED_DUE };
+
+static struct span
+unclosed_span(const struct rows *r, size_t row)
 {
-	struct bill_ask ask = { w->account_id, within, w->now };
-	struct bill b;
-	bool ok;
-
-	if (!bill_make(&b, w->rater->db, w->rater->calendar, &ask, e))
-		return false;
-	*period = b.period;
-	ok = accrue(w->rater->db, &b, w->now, e);
-	bill_done(&b);
-	return ok;
+	return (struct span){ { rows_i64(r, row, UNCLOSED_FROM) * NS_PER_US },
+		{ rows_i64(r, row, UNCLOSED_TO) * NS_PER_US } };
 }
 
-/* The open month, and for a day the one before it. */
 static bool
-account_accrue(struct db *db unused, void *context, struct err *e)
+unclosed_read(struct account_work *w, struct rows **out, struct err *e)
+{
+	return db_query(w->rater->db, STMT_PERIOD_UNCLOSED,
+	    DB_ARGS(DB_NUMBER(w->account_id), DB_INSTANT(w->now)), out, e);
+}
+
+static bool
+period_accrue(struct account_work *w, const struct span *period, struct err *e)
+{
+	struct bill_ask ask = { .account_id = w->account_id,
+		.period = *period,
+		.now = w->now,
+		.want_hour = true };
+	struct bill b;
+
+	if (!accrue(&b, w->rater->db, w->rater->calendar, &ask, e))
+		return false;
+	bill_done(&b);
+	return true;
+}
+
+/* The open period, and those before it that wait for late usage. */
+static bool
+account_accrue(struct db *db, void *context, struct err *e)
 {
 	struct account_work *w = context;
-	struct span period;
-	struct span before;
+	scoped(rows_clear) struct rows *r = NULL;
 
-	if (!fence(w, e) || !period_accrue(w, w->now, &period, e))
+	if (!fence(w, e) ||
+	    !periods_open(db, w->rater->calendar, w->account_id, w->now, e) ||
+	    !unclosed_read(w, &r, e))
 		return false;
-	if (w->now.ns - period.from.ns >= GRACE_NS)
-		return true;
-	return period_accrue(w, (struct instant){ period.from.ns - 1 }, &before, e);
+	for (size_t row = 0; row < rows_count(r); row++) {
+		struct span period = unclosed_span(r, row);
+
+		if (!rows_bool(r, row, UNCLOSED_DRAWN) && !period_accrue(w, &period, e))
+			return false;
+	}
+	return db_run(db, STMT_TROUBLE_END,
+	    DB_ARGS(DB_NUMBER(w->account_id), DB_INSTANT(w->now)), NULL, e);
 }
 
-/* One bad tariff must not keep the others from their bills. */
+/* One snapshot for lines, sums and prints. */
 static bool
-account_settle(struct account_work *w, struct rater_round *out, struct err *e)
+account_draw(struct db *db, void *context, struct err *e)
+{
+	struct account_work *w = context;
+
+	return db_exec(db, "set transaction isolation level repeatable read", e) &&
+	    fence(w, e) &&
+	    draw_up(db, w->rater->calendar, w->account_id, &w->period, w->now, e);
+}
+
+static bool
+trouble_note(struct db *db, struct account_work *w, const char *text, struct err *e)
+{
+	return db_run(db, STMT_TROUBLE_PUT,
+	    DB_ARGS(DB_NUMBER(w->account_id), text, DB_INSTANT(w->now)), NULL, e);
+}
+
+/* One bad tariff must not keep the others from their bills: it is told, and passed over.
+ */
+static bool
+account_do(struct account_work *w, db_work work, bool *done, struct err *e)
 {
 	struct err now = ERR_INIT;
 
-	if (db_transaction(w->rater->db, account_accrue, w, &now)) {
-		out->accounts++;
+	*done = db_transaction(w->rater->db, work, w, &now);
+	if (*done || w->lost)
 		return true;
-	}
-	if (w->lost || now.kind == ERR_GONE) {
+	if (now.kind == ERR_GONE) {
 		*e = now;
 		return false;
 	}
-	out->failed++;
 	log_error("account %lld: %s; its charges stay as they are until that is mended",
 	    (long long)w->account_id, now.text);
+	return trouble_note(w->rater->db, w, now.text, e);
+}
+
+/* Every period that is due and whose predecessor is closed; mostly one. */
+static bool
+account_close(struct account_work *w, struct rater_round *out, struct err *e)
+{
+	scoped(rows_clear) struct rows *r = NULL;
+
+	if (!unclosed_read(w, &r, e))
+		return false;
+	for (size_t row = 0; row < rows_count(r); row++) {
+		bool done;
+
+		if (rows_bool(r, row, UNCLOSED_DRAWN) || !rows_bool(r, row, UNCLOSED_DUE))
+			continue;
+		w->period = unclosed_span(r, row);
+		if (!account_do(w, account_draw, &done, e))
+			return false;
+		out->drawn += done ? 1 : 0;
+	}
+	return true;
+}
+
+typedef bool (
+    *account_duty)(struct account_work *w, struct rater_round *out, struct err *e);
+
+static bool
+account_settle(struct account_work *w, struct rater_round *out, struct err *e)
+{
+	bool done;
+
+	if (!account_do(w, account_accrue, &done, e))
+		return false;
+	out->accounts += done ? 1 : 0;
+	out->failed += !done && !w->lost ? 1 : 0;
+	return !done || account_close(w, out, e);
+}
+
+static bool
+shard_walk(struct rater *r, size_t shard, struct instant now, account_duty duty,
+    struct rater_round *out, struct err *e)
+{
+	scoped(rows_clear) struct rows *rows = NULL;
+
+	if (!db_query(r->db, STMT_RATER_ACCOUNTS,
+		DB_ARGS(DB_NUMBER(SHARDS), DB_NUMBER((int64_t)shard)), &rows, e))
+		return false;
+	for (size_t i = 0; i < rows_count(rows) && r->shards.held[shard].ours; i++) {
+		struct account_work w = { .rater = r,
+			.account_id = rows_i64(rows, i, 0),
+			.now = now };
+
+		if (!duty(&w, out, e) || !shards_keep(&r->shards, e))
+			return false;
+	}
 	return true;
 }
 
 static bool
-accounts_settle(struct rater *r, struct instant now, struct rater_round *out,
-    struct err *e)
+shards_walk(struct rater *r, struct instant now, account_duty duty,
+    struct rater_round *out, struct err *e)
 {
-	scoped(rows_clear) struct rows *rows = NULL;
-	struct mono renewed = clock_mono();
+	for (size_t shard = 0; shard < SHARDS; shard++)
+		if (r->shards.held[shard].ours &&
+		    !shard_walk(r, shard, now, duty, out, e))
+			return false;
+	return true;
+}
 
-	if (!db_query(r->db, STMT_BILL_ACCOUNTS, DB_NONE, &rows, e))
+struct issue_work {
+	struct rater *rater;
+	struct instant now;
+	size_t issued;
+	bool lost;
+};
+
+static bool
+some_issue(struct db *db, void *context, struct err *e)
+{
+	struct issue_work *w = context;
+	bool any = true;
+
+	w->issued = 0;
+	if (!shards_fence_numbering(&w->rater->shards, &w->lost, e))
 		return false;
-	for (size_t i = 0; i < rows_count(rows); i++) {
-		struct account_work w = { r, rows_i64(rows, i, 0), now, false };
-
-		if (clock_mono().ns - renewed.ns > NS_PER_S * LEASE_S / 4) {
-			if (!lease_take(r, &out->leader, e))
-				return false;
-			renewed = clock_mono();
-		}
-		if (!account_settle(&w, out, e)) {
-			out->leader = !w.lost;
-			return w.lost;
-		}
+	while (any && w->issued < ISSUED_AT_ONCE) {
+		if (!issue_one(db, w->now, &any, e))
+			return false;
+		w->issued += any ? 1 : 0;
 	}
+	return true;
+}
+
+/* Only the holder of the numbering lease issues; the others draw up for it. */
+static bool
+all_issue(struct rater *r, struct instant now, struct rater_round *out, struct err *e)
+{
+	struct issue_work w = { .rater = r, .now = now };
+
+	do {
+		struct err failed = ERR_INIT;
+
+		if (!r->shards.numbering.ours)
+			return true;
+		if (!db_transaction(r->db, some_issue, &w, &failed)) {
+			if (w.lost)
+				return true;
+			*e = failed;
+			return false;
+		}
+		out->issued += w.issued;
+		if (!shards_keep(&r->shards, e))
+			return false;
+	} while (w.issued > 0);
+	return true;
+}
+
+/* A period is drawn up once the one before it is issued, so both take turns. */
+static bool
+backlog_close(struct rater *r, struct instant now, struct rater_round *out, struct err *e)
+{
+	size_t before;
+
+	do {
+		before = out->drawn + out->issued;
+		if (!all_issue(r, now, out, e))
+			return false;
+		if (out->drawn + out->issued > before &&
+		    !shards_walk(r, now, account_close, out, e))
+			return false;
+	} while (out->drawn + out->issued > before);
 	return true;
 }
 
 bool
 rater_work(struct rater *r, struct instant now, struct rater_round *out, struct err *e)
 {
-	*out = (struct rater_round){ false, 0, 0 };
-	if (!connected(r, e) || !lease_take(r, &out->leader, e))
+	*out = (struct rater_round){ .shards = 0 };
+	if (!connected(r, e) || !shards_take(&r->shards, e))
 		return false;
-	return !out->leader || accounts_settle(r, now, out, e);
+	out->shards = shards_count(&r->shards);
+	return shards_walk(r, now, account_settle, out, e) &&
+	    backlog_close(r, now, out, e);
 }

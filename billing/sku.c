@@ -14,6 +14,8 @@ static const struct sku_base bases[] = {
 	{ SKU_VOLUME, "GiB" },
 	{ SKU_CPU_TIME, "vCPU-second" },
 	{ SKU_HOST_SOCKET, "socket" },
+	{ SKU_HOST_CORE, "core" },
+	{ SKU_HOST_CORE16, "core" },
 	{ "disk.read.bytes", "byte" },
 	{ "disk.write.bytes", "byte" },
 	{ "disk.read.requests", "request" },
@@ -43,6 +45,12 @@ base_unit(const char *sku)
 		if (strcmp(bases[i].sku, sku) == 0)
 			return bases[i].unit;
 	return "unit";
+}
+
+bool
+sku_optional(const char *sku)
+{
+	return strcmp(sku, SKU_HOST_CORE) == 0 || strcmp(sku, SKU_HOST_CORE16) == 0;
 }
 
 static char *

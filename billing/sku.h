@@ -10,6 +10,11 @@
 #define SKU_VOLUME "volume.gib"
 #define SKU_CPU_TIME "cpu.time"
 #define SKU_HOST_SOCKET "host.socket"
+#define SKU_HOST_CORE "host.core"
+#define SKU_HOST_CORE16 "host.core16" /* at least 16 a socket, as some licences count */
+
+/* Another measure of what a sku counts already: without a price it is no loss. */
+bool sku_optional(const char *sku);
 
 /* What a line's quantity counts: "vCPU-hour", "GiB", "socket-year". Caller frees. */
 char *sku_unit(const struct price *p) must_check;

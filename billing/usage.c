@@ -19,10 +19,19 @@ usage_done(struct usage *u)
 }
 
 void
-usage_list_done(struct usage_list *l)
+usage_list_reset(struct usage_list *l)
 {
 	for (size_t i = 0; i < l->count; i++)
 		usage_done(&l->items[i]);
+	l->count = 0;
+	arena_reset(l->arena);
+}
+
+void
+usage_list_done(struct usage_list *l)
+{
+	if (l->arena != NULL)
+		usage_list_reset(l);
 	free(l->items);
 	arena_free(l->arena);
 	*l = (struct usage_list){ .arena = NULL };
@@ -47,6 +56,31 @@ usage_add(struct usage_list *l, enum usage_kind kind, const char *sku,
 		.counter = COUNTER_RULE_INIT };
 	mpq_init(u->qty);
 	return u;
+}
+
+bool
+usage_touches(const struct usage *u, const struct span *window)
+{
+	struct span span = u->span;
+
+	switch (u->kind) {
+	case USAGE_EVENT:
+		return span_holds(window, u->span.from);
+	case USAGE_COUNTER:
+		for (size_t i = 0; i < u->sample_count; i++)
+			if (window->from.ns < u->readings[i].t.ns &&
+			    u->readings[i].t.ns <= window->to.ns)
+				return true;
+		return false;
+	case USAGE_GAUGE:
+		for (size_t i = 0; i < u->sample_count; i++)
+			if (span_holds(window, u->samples[i].t))
+				return true;
+		return false;
+	case USAGE_INTERVAL:
+	default:
+		return span_cut(&span, window);
+	}
 }
 
 static bool

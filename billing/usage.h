@@ -48,9 +48,13 @@ struct usage_list {
 
 void usage_list_init(struct usage_list *l);
 void usage_list_done(struct usage_list *l);
+void usage_list_reset(struct usage_list *l); /* empty again; items and texts are gone */
 /* A new item, zero and initialised; valid until the next one is added. */
 struct usage *usage_add(struct usage_list *l, enum usage_kind kind, const char *sku,
     const char *resource);
+
+/* Whether any of it lies in a window. */
+bool usage_touches(const struct usage *u, const struct span *window);
 
 /* Adds the items of a JSON list (billing-rules section 0). Errors as in form.h. */
 must_check bool usage_read(struct usage_list *l, const struct jval *list, struct err *e);

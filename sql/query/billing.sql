@@ -59,6 +59,47 @@ select (extract(epoch from (lo at time zone zone)
        extract(isodow from day)::int
 from wall;
 
+---------------------------------------------------------------- leases
+
+-- name: shard_make
+-- Accounts are shared out by their number; who holds rater:5 rates those whose rest is 5.
+insert into lease (name, holder, epoch, expires)
+select 'rater:' || n, '', 0, '-infinity' from generate_series(0, $1::integer - 1) n
+on conflict do nothing;
+
+-- name: rater_alive
+insert into lease (name, holder, epoch, expires)
+values ('rater.alive:' || $1, $1, 0, now() + $2::bigint * interval '1 second')
+on conflict (name) do update set expires = excluded.expires;
+
+-- name: rater_forget
+delete from lease where name like 'rater.alive:%' and expires < now() - interval '1 hour';
+
+-- name: rater_count
+select count(*) from lease where name like 'rater.alive:%' and expires > now();
+
+-- name: shard_renew
+update lease set expires = now() + $2::bigint * interval '1 second'
+where name like 'rater:%' and holder = $1 and expires > now()
+returning substr(name, 7)::integer, epoch;
+
+-- name: shard_take
+-- As many as asked for of those that ran out, with the next epoch; never waits.
+with free as (
+    select name from lease where name like 'rater:%' and expires <= now()
+    order by name limit $3::integer for update skip locked
+)
+update lease l set holder = $1, epoch = l.epoch + 1, expires = now() + $2::bigint * interval '1 second'
+from free where l.name = free.name
+returning substr(l.name, 7)::integer, l.epoch;
+
+-- name: shard_release
+update lease set expires = now()
+where name = 'rater:' || $2 and holder = $1 and epoch = $3;
+
+-- name: lease_give
+update lease set expires = now() where holder = $1 and expires > now();
+
 -- name: lease_make
 insert into lease (name, holder, epoch, expires) values ($1, '', 0, '-infinity')
 on conflict do nothing;
@@ -76,11 +117,59 @@ from free where l.name = free.name
 returning l.epoch;
 
 -- name: lease_fence
--- Stands at the head of every writing transaction: who lost the lease writes nothing.
-select 1 from lease where name = $1 and holder = $2 and epoch = $3 and expires > now() for share;
+-- Stands at the head of every writing transaction: who lost the lease writes nothing.  A
+-- rater that stops in the middle of one gives its locks back when the lease would be over.
+select set_config('idle_in_transaction_session_timeout', '20s', true) from lease where name = $1 and holder = $2 and epoch = $3 and expires > now() for share;
 
--- name: bill_accounts
-select id from account where removed is null order by id;
+---------------------------------------------------------------- periods
+
+-- name: rater_accounts
+-- The accounts of a shard, also those that are gone but not yet billed to their end.
+select a.id
+from account a left join lateral (
+    select max(p.ends) as known, bool_or(p.closed_at is null) as unclosed
+    from billing_period p where p.account_id = a.id
+) p on true
+where a.id % $1::integer = $2::integer and (a.removed is null or p.unclosed or p.known is null or p.known <= a.removed)
+order by a.id;
+
+-- name: period_terms
+select a.timezone, t.anchor, coalesce(t.months, 1),
+    (extract(epoch from least(a.created, (select min(l.valid_from) from lifetime l where l.account_id = a.id))) * 1000000)::bigint,
+    (extract(epoch from a.removed) * 1000000)::bigint,
+    (select (extract(epoch from max(p.ends)) * 1000000)::bigint from billing_period p where p.account_id = a.id)
+from account a left join billing_terms t on t.account_id = a.id
+where a.id = $1;
+
+-- name: period_open
+insert into billing_period (account_id, starts, ends, zone, tzdata) values ($1, $2, $3, $4, $5)
+on conflict do nothing;
+
+-- name: period_at
+select (extract(epoch from starts) * 1000000)::bigint, (extract(epoch from ends) * 1000000)::bigint
+from billing_period where account_id = $1 and starts <= $2::timestamptz and ends > $2::timestamptz;
+
+-- name: period_unclosed
+-- In order of time, and whether it may be drawn up: over, past its grace, its usage complete
+-- in a sense that the one before it is closed.
+select (extract(epoch from p.starts) * 1000000)::bigint, (extract(epoch from p.ends) * 1000000)::bigint,
+    p.drawn_at is not null,
+    p.due <= $2::timestamptz and not exists (select from billing_period b
+        where b.account_id = p.account_id and b.starts < p.starts and b.closed_at is null)
+from api_billing_period p
+where p.account_id = $1 and p.closed_at is null and p.starts <= $2::timestamptz
+order by p.starts;
+
+-- name: trouble_put
+insert into billing_trouble (account_id, text, since) values ($1, $2, $3)
+on conflict (account_id) do update set text = excluded.text,
+    since = case when billing_trouble.text is null then excluded.since else billing_trouble.since end
+where billing_trouble.text is distinct from excluded.text;
+
+-- name: trouble_end
+update billing_trouble set text = null, since = $2 where account_id = $1 and text is not null;
+
+---------------------------------------------------------------- bills
 
 -- name: bill_account
 select uuid, name, currency, timezone, (extract(epoch from created) * 1000000)::bigint
@@ -88,7 +177,8 @@ from account where id = $1;
 
 -- name: bill_tariffs
 -- The price lists of a period in order of time, each in its latest version.
-select (extract(epoch from a.valid_from) * 1000000)::bigint, t.id, t.uuid, t.name, v.version, v.document
+select (extract(epoch from a.valid_from) * 1000000)::bigint, t.id, t.uuid, t.name, v.version,
+    encode(sha256(convert_to(v.document, 'UTF8')), 'hex'), v.document
 from account_tariff a
 join tariff t on t.id = a.tariff_id
 cross join lateral (
@@ -100,50 +190,76 @@ where a.account_id = $1 and a.valid_from < $3::timestamptz
                   and b.valid_from > a.valid_from and b.valid_from <= $2::timestamptz)
 order by a.valid_from;
 
--- name: bill_lifetimes
--- From a day before the period on, because a run's start may count.
-select l.kind, l.resource_uuid, l.resource_name,
-    (extract(epoch from l.valid_from) * 1000000)::bigint,
-    (extract(epoch from l.valid_to) * 1000000)::bigint,
-    l.vcpus, l.memory_bytes, l.size_bytes, l.sockets, l.cores, l.simulated, o.name
-from lifetime l left join offering o on o.id = l.offering_id
-where l.account_id = $1 and l.valid_from < $3::timestamptz
-  and (l.valid_to is null or l.valid_to >= $2::timestamptz - interval '1 day')
-order by l.resource_id, l.kind, l.valid_from;
+-- name: bill_pinned
+-- The price lists that a closed period was charged by, as its statement names them.
+select (extract(epoch from (x.t->>'from')::timestamptz) * 1000000)::bigint, t.id, t.uuid, t.name, v.version,
+    encode(sha256(convert_to(v.document, 'UTF8')), 'hex'), v.document
+from billing_period p
+join statement s on s.account_id = p.account_id and s.id = p.statement_id
+cross join lateral jsonb_array_elements(s.document::jsonb->'body'->'tariffs') with ordinality x(t, place)
+join tariff t on t.uuid = (x.t->>'id')::uuid
+join tariff_version v on v.tariff_id = t.id and v.version = (x.t->>'version')::integer
+where p.account_id = $1 and p.starts = $2::timestamptz and p.ends = $3::timestamptz
+order by x.place;
 
--- name: bill_windows
--- Consumption per VM, by window ($4) or as one sum, which saves rows where no price
--- depends on the time.  The account's own lifetimes name the VM: it may be another's now.
--- What nothing names is charged too, under its number.
-with used as (
-    select vm_id, case when $4::boolean then window_from else $2::timestamptz end as at,
-        bool_or(simulated) as simulated, sum(vcpu_ns) as vcpu_ns, sum(disk_read_bytes) as disk_read,
-        sum(disk_write_bytes) as disk_write, sum(disk_read_requests) as disk_reads,
-        sum(disk_write_requests) as disk_writes, sum(net_rx_bytes) as net_rx, sum(net_tx_bytes) as net_tx
+-- name: bill_usage_open
+-- All that an account used in [$2, $3), one resource after the other: lifetimes from a day
+-- before on, because a run's start may count, and consumption as one sum per VM and stretch
+-- of $4 (the instants at which any price changes, the first of them $2).  The account's own
+-- lifetimes name a VM: it may be another's now.  What nothing names is charged too.
+declare bill_usage no scroll cursor for
+with life as materialized (
+    select * from lifetime
+    where account_id = $1 and valid_from < $3::timestamptz
+      and (valid_to is null or valid_to >= $2::timestamptz - interval '1 day')
+), named as (
+    select distinct on (resource_id) resource_id, resource_uuid, resource_name
+    from life where kind in ('running', 'allocated') order by resource_id, valid_from desc
+), used as (
+    select vm_id, width_bucket(window_from, $4::timestamptz[]) as stretch, bool_or(simulated) as simulated,
+        count(*) filter (where resource_kind = 'vm') as vms,
+        count(*) filter (where resource_kind = 'volume') as volumes,
+        count(*) filter (where resource_kind = 'nic') as nics,
+        sum(vcpu_ns) as vcpu_ns, sum(disk_read_bytes) as disk_read, sum(disk_write_bytes) as disk_write,
+        sum(disk_read_requests) as disk_reads, sum(disk_write_requests) as disk_writes,
+        sum(net_rx_bytes) as net_rx, sum(net_tx_bytes) as net_tx
     from usage_window
     where account_id = $1 and window_from >= $2::timestamptz and window_from < $3::timestamptz
     group by 1, 2
-), named as (
-    select distinct on (resource_id) resource_id, resource_uuid, resource_name
-    from lifetime
-    where account_id = $1 and kind in ('running', 'allocated') and valid_from < $3::timestamptz
-      and (valid_to is null or valid_to > $2::timestamptz)
-    order by resource_id, valid_from desc
 )
-select coalesce(n.resource_uuid, v.uuid, lpad(to_hex(u.vm_id), 32, '0')::uuid) as uuid,
-    coalesce(n.resource_name, v.name, 'VM number ' || u.vm_id) as name,
-    (extract(epoch from u.at) * 1000000)::bigint, u.simulated, u.vcpu_ns, u.disk_read,
-    u.disk_write, u.disk_reads, u.disk_writes, u.net_rx, u.net_tx
+select l.resource_id, l.kind, l.resource_uuid, l.resource_name, l.simulated,
+    (extract(epoch from l.valid_from) * 1000000)::bigint as since,
+    (extract(epoch from l.valid_to) * 1000000)::bigint as until,
+    o.name as offering, l.vcpus, l.memory_bytes, l.size_bytes, l.sockets, l.cores, case when l.cores is not null then greatest(l.cores, 16 * l.sockets) end,
+    null::bigint as vms, null::bigint as volumes, null::bigint as nics, null::numeric as vcpu_ns,
+    null::numeric as disk_read, null::numeric as disk_write, null::numeric as disk_reads,
+    null::numeric as disk_writes, null::numeric as net_rx, null::numeric as net_tx
+from life l left join offering o on o.id = l.offering_id
+union all
+select u.vm_id, 'window', coalesce(n.resource_uuid, v.uuid, lpad(to_hex(u.vm_id), 32, '0')::uuid),
+    coalesce(n.resource_name, v.name, 'VM number ' || u.vm_id), u.simulated,
+    (extract(epoch from ($4::timestamptz[])[u.stretch]) * 1000000)::bigint, null,
+    null, null, null, null, null, null, null, u.vms, u.volumes, u.nics, u.vcpu_ns,
+    u.disk_read, u.disk_write, u.disk_reads, u.disk_writes, u.net_rx, u.net_tx
 from used u
 left join named n on n.resource_id = u.vm_id
 left join vm v on v.account_id = $1 and v.id = u.vm_id
-order by 1, 3;
+order by 1, 2, 6;
+
+-- name: bill_usage_next
+fetch 1000 from bill_usage;
+
+-- name: bill_usage_close
+close bill_usage;
 
 -- name: accrual_put
--- An absolute state: written again it changes nothing, a later one replaces it.
+-- Lines of one account as a JSON list.  Absolute states: written again they change nothing,
+-- later ones replace them.
 insert into accrual (account_id, period_from, line_key, period_to, sku, resource_uuid, resource_name,
     tariff_id, tariff_version, currency, quantity, unit, exact, amount, band, through, generation)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+select $1, $2, key, $3, sku, resource, name, tariff, version, $4, quantity, unit, exact, amount, band, $5, $6
+from jsonb_to_recordset($7::jsonb) as line (key text, sku text, resource uuid, name text, tariff bigint,
+    version integer, quantity text, unit text, exact text, amount numeric, band text)
 on conflict (account_id, period_from, line_key) do update set
     period_to = excluded.period_to, sku = excluded.sku, resource_uuid = excluded.resource_uuid,
     resource_name = excluded.resource_name, tariff_id = excluded.tariff_id,
@@ -162,3 +278,120 @@ on conflict (account_id, period_from) do update set
     currency = excluded.currency, subtotal = excluded.subtotal, tax = excluded.tax,
     total = excluded.total, per_hour = excluded.per_hour, unrated = excluded.unrated
 where excluded.through >= accrual_run.through and excluded.generation > accrual_run.generation;
+
+---------------------------------------------------------------- drawing up
+
+-- name: draw_lock
+-- The period, if it waits for its lines.
+select nextval('statement_id_seq') from billing_period
+where account_id = $1 and starts = $2::timestamptz and drawn_at is null for update;
+
+-- name: draw_lines
+-- Documents of lines as a JSON list of texts, the first of them line $3 + 1.
+insert into statement_line (account_id, statement_id, line_no, for_period, document)
+select $1, $2, $3::bigint + place, (doc->>'period')::timestamptz, doc->>'document'
+from jsonb_array_elements($4::jsonb) with ordinality as line (doc, place);
+
+-- name: draw_done
+update billing_period set drawn_at = $3, statement_id = $4, draft = $5, settled = $6
+where account_id = $1 and starts = $2::timestamptz and drawn_at is null;
+
+-- name: lines_digest
+-- One text of the lines' digests, in order: 64 letters a line.
+select count(*), encode(sha256(convert_to(coalesce(string_agg(
+    encode(sha256(convert_to(document, 'UTF8')), 'hex'), '' order by line_no), ''), 'UTF8')), 'hex')
+from statement_line where account_id = $1 and statement_id = $2;
+
+-- name: usage_print
+select usage_print($1, $2, $3);
+
+-- name: late_periods
+-- Closed periods whose usage may have changed since it was charged.
+select (extract(epoch from p.starts) * 1000000)::bigint, (extract(epoch from p.ends) * 1000000)::bigint,
+    p.settled, s.name
+from billing_period p left join statement s on s.account_id = p.account_id and s.id = p.statement_id
+where p.account_id = $1 and p.closed_at is not null and p.ends > $2::timestamptz
+order by p.starts;
+
+-- name: late_settled
+update billing_period set settled = $3 where account_id = $1 and starts = $2::timestamptz;
+
+-- name: late_billed
+-- All that was ever charged or given back for the usage of one period.
+select l.doc->>'sku', l.doc->'resource'->>'id', l.doc->'resource'->>'name', l.doc->>'band', l.doc->>'unit',
+    x.tax->>'class', x.tax->>'rate', x.tax->>'mode', x.tax->>'rounding', l.doc->>'quantity', l.doc->>'amount'
+from (select statement_id, document::jsonb as doc from statement_line
+      where account_id = $1 and for_period = $2::timestamptz) l
+join statement s on s.account_id = $1 and s.id = l.statement_id
+cross join lateral (select s.document::jsonb->'body'->'taxes'->((l.doc->>'tax')::integer) as tax) x;
+
+---------------------------------------------------------------- issuing
+
+-- name: issue_next
+-- The statement that comes next in the series: the earliest end, then the lowest account, of
+-- all periods that are due.  None while that one is not drawn up yet, or while an account has
+-- not been looked at for today; an account in trouble is passed over.  So the order of the
+-- numbers does not hang on who worked when.
+with next as (
+    select p.account_id, p.starts, p.drawn_at is not null as drawn
+    from api_billing_period p left join billing_trouble b on b.account_id = p.account_id
+    where p.closed_at is null and p.due <= $1::timestamptz and b.text is null
+    order by p.ends, p.account_id limit 1
+)
+select n.account_id, (extract(epoch from n.starts) * 1000000)::bigint
+from next n
+where n.drawn and not exists (
+    select from account a left join billing_trouble b on b.account_id = a.id
+    where a.removed is null and b.text is null and a.created <= $1::timestamptz and not exists (
+        select from billing_period p
+        where p.account_id = a.id and p.starts <= $1::timestamptz and p.ends > $1::timestamptz));
+
+-- name: issue_draft
+-- What the document is made of: the draft, who issues it to whom, and what came before it.
+select p.statement_id, p.draft, a.uuid, a.name, coalesce(nullif(t.customer, ''), a.name), d.path,
+    i.id, i.name, i.legal_name, i.address, i.tax_number, i.note, i.number_form,
+    coalesce(t.kind, case when i.legal_name = '' then 'showback' else 'invoice' end),
+    extract(year from $3::timestamptz at time zone i.timezone)::integer,
+    to_char($3::timestamptz at time zone i.timezone, 'YYYY-MM-DD'), a.locale,
+    to_char(p.starts at time zone p.zone, 'YYYY-MM-DD'),
+    to_char((p.ends - interval '1 second') at time zone p.zone, 'YYYY-MM-DD')
+from billing_period p
+join account a on a.id = p.account_id
+join domain d on d.id = a.domain_id
+left join billing_terms t on t.account_id = p.account_id
+join issuer i on i.id = coalesce(t.issuer_id, (select min(id) from issuer))
+where p.account_id = $1 and p.starts = $2::timestamptz and p.drawn_at is not null and p.closed_at is null
+for update of p;
+
+-- name: issue_number
+select coalesce(max(number), 0) + 1 from statement_number where issuer_id = $1 and series = $2 and year = $3;
+
+-- name: issue_previous
+select s.name, s.sha256
+from statement_number n join statement s on s.account_id = n.account_id and s.id = n.statement_id
+where n.issuer_id = $1 and n.series = $2 order by n.year desc, n.number desc limit 1;
+
+-- name: issue_number_put
+insert into statement_number (issuer_id, series, year, number, account_id, statement_id)
+values ($1, $2, $3, $4, $5, $6);
+
+-- name: issue_statement
+insert into statement (account_id, id, uuid, kind, issuer_id, series, year, number, name, period_from, period_to,
+    issued_at, currency, subtotal, tax, total, due, refers_to, document, sha256)
+values ($1, $2, md5($3)::uuid, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19::text,
+    encode(sha256(convert_to($19::text, 'UTF8')), 'hex'));
+
+-- name: issue_close
+update billing_period set closed_at = $3
+where account_id = $1 and starts = $2::timestamptz and closed_at is null;
+
+---------------------------------------------------------------- reading statements
+
+-- name: statement_find
+select account_id, id, document from statement
+where (uuid::text = lower($1) or name = $1) and ($2::bigint is null or account_id = $2::bigint)
+order by account_id, id limit 2;
+
+-- name: statement_lines
+select line_no, document from statement_line
+where account_id = $1 and statement_id = $2 and line_no > $3::bigint order by line_no limit 1000;

@@ -10,7 +10,8 @@ from conftest import Stack
 ROLES = ("provision", "meter", "billing", "snmp", "web")
 # May change in every way, by the roles that its rights name: they say what is, not what was.
 PRESENT = {"domain", "account", "app_user", "session", "zone", "host", "host_contact", "offering", "template",
-           "vm", "volume", "nic", "job", "lease", "alarm", "delivery", "tariff", "schema_migration", "meter_refused", "meter_grain"}
+           "vm", "volume", "nic", "job", "lease", "alarm", "delivery", "tariff", "schema_migration",
+           "meter_refused", "meter_grain", "issuer", "billing_terms", "billing_trouble"}
 # Rows may leave these: log-ins and leases are no history.
 DELETE = {("web", "session"), ("billing", "meter_grain")} | {(r, "lease") for r in ("provision", "meter", "billing", "snmp")}
 # Of what says money or usage only this may change: an open end, once, and absolute states that
@@ -19,12 +20,14 @@ CHANGE = {
     ("provision", "lifetime"): {"valid_to", "close_reason"},
     ("meter", "usage_window"): "all but the key",
     ("billing", "accrual"): "all but the key",
+    ("billing", "billing_period"): {"drawn_at", "statement_id", "draft", "settled", "closed_at"},
     ("billing", "accrual_run"): "all but the key",
 }
 KEYS = {"resource_kind", "vm_id"}  # of usage_window: belong to its key
 INSERT = {"lifetime": {"provision"}, "usage_window": {"meter"}, "meter_gap": {"meter"},
           "billing_calendar": {"billing"}, "accrual": {"billing"}, "accrual_run": {"billing"},
-          "tariff_version": {"web"}, "account_tariff": {"web"}, "notification": {"snmp"}}
+          "billing_period": {"billing"}, "statement": {"billing"}, "statement_line": {"billing"},
+          "statement_number": {"billing"}, "tariff_version": {"web"}, "account_tariff": {"web"}, "notification": {"snmp"}}
 
 
 @pytest.fixture(scope="module")

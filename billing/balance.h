@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* balance: how many records of usage came in, and what became of them, by sku */
+#pragma once
+#include "base/mem.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* received = rated + unrated + rejected + pending must hold for each. */
+struct balance_row {
+	const char *sku;
+	uint64_t rated;
+	uint64_t unrated;  /* no price for it, in all or a part of its time */
+	uint64_t rejected; /* its id came before with other content */
+};
+struct balance {
+	struct balance_row *rows; /* by sku */
+	size_t count;
+};
+
+enum fate { FATE_RATED, FATE_UNRATED, FATE_REJECTED };
+
+void balance_done(struct balance *b);
+/* sku is copied into the arena when it is new. */
+void balance_add(struct balance *b, struct arena *a, const char *sku, enum fate fate,
+    uint64_t records);

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* usage_stream: what an account used, read from the database resource by resource */
+#include "billing/usage_stream.h"
+#include "billing/sku.h"
+#include "billing_stmt.gen.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define GIB (INT64_C(1) << 30)
+
+/* Columns of bill_usage_open. */
+enum {
+	USED_RESOURCE,
+	USED_KIND,
+	USED_UUID,
+	USED_NAME,
+	USED_SIMULATED,
+	USED_FROM,
+	USED_TO,
+	USED_OFFERING,
+	USED_VCPUS,
+	USED_MEMORY,
+	USED_SIZE,
+	USED_SOCKETS,
+	USED_CORES,
+	USED_CORES16,
+	USED_VMS,
+	USED_VOLUMES,
+	USED_NICS,
+	USED_FIRST_SUM
+};
+
+/* What a lifetime is used of: so much per row of its column; no column: one. */
+struct allocation_sku {
+	const char *kind;
+	const char *sku;
+	int column; /* -1: the thing itself */
+	int64_t divisor;
+};
+static const struct allocation_sku allocations[] = {
+	{ "running", SKU_VM_RUNNING, -1, 1 },
+	{ "running", SKU_VCPU, USED_VCPUS, 1 },
+	{ "running", SKU_MEMORY, USED_MEMORY, GIB },
+	{ "volume", SKU_VOLUME, USED_SIZE, GIB },
+	{ "host", SKU_HOST_SOCKET, USED_SOCKETS, 1 },
+	{ "host", SKU_HOST_CORE, USED_CORES, 1 },
+	{ "host", SKU_HOST_CORE16, USED_CORES16, 1 },
+};
+
+/* The sums of a stretch, in their order, and the column that counts their windows. */
+struct consumption_sku {
+	const char *sku;
+	size_t windows;
+	int64_t divisor;
+};
+static const struct consumption_sku consumptions[] = {
+	{ SKU_CPU_TIME, USED_VMS, NS_PER_S },
+	{ "disk.read.bytes", USED_VOLUMES, 1 },
+	{ "disk.write.bytes", USED_VOLUMES, 1 },
+	{ "disk.read.requests", USED_VOLUMES, 1 },
+	{ "disk.write.requests", USED_VOLUMES, 1 },
+	{ "net.rx.bytes", USED_NICS, 1 },
+	{ "net.tx.bytes", USED_NICS, 1 },
+};
+
+static int
+by_instant(const void *a, const void *b)
+{
+	const struct instant *x = a;
+	const struct instant *y = b;
+
+	return (x->ns > y->ns) - (x->ns < y->ns);
+}
+
+/* "{2024-03-01T00:00:00Z,...}": the span's begin and each edge once. */
+static void
+edges_text(struct buf *out, const struct usage_ask *ask)
+{
+	struct instant last = ask->span.from;
+	char text[CLOCK_TEXT_MAX];
+
+	if (ask->edge_count > 1)
+		qsort(ask->edges, ask->edge_count, sizeof(*ask->edges), by_instant);
+	buf_printf(out, "{%s", instant_text(last, text));
+	for (size_t i = 0; i < ask->edge_count; i++) {
+		if (ask->edges[i].ns <= last.ns || ask->edges[i].ns >= ask->span.to.ns)
+			continue;
+		last = ask->edges[i];
+		buf_printf(out, ",%s", instant_text(last, text));
+	}
+	buf_putc(out, '}');
+}
+
+bool
+usage_stream_open(struct usage_stream *s, struct db *db, const struct usage_ask *ask,
+    struct err *e)
+{
+	scoped(buf_done) struct buf edges = BUF_INIT;
+
+	*s = (struct usage_stream){ .db = db };
+	usage_list_init(&s->list);
+	edges_text(&edges, ask);
+	if (!buf_ok(&edges))
+		return err_set(e, ERR_INPUT, "prices change too often in this period");
+	s->open = db_run(db, STMT_BILL_USAGE_OPEN,
+	    DB_ARGS(DB_NUMBER(ask->account_id), DB_INSTANT(ask->span.from),
+		DB_INSTANT(ask->span.to), buf_text(&edges)),
+	    NULL, e);
+	return s->open;
+}
+
+static struct instant
+us_instant(const struct usage_stream *s, size_t column, struct instant when_null)
+{
+	if (rows_text(s->rows, s->row, column) == NULL)
+		return when_null;
+	return (struct instant){ rows_i64(s->rows, s->row, column) * NS_PER_US };
+}
+
+static struct usage *
+item_add(struct usage_stream *s, enum usage_kind kind, const char *sku, size_t records)
+{
+	struct usage *u = usage_add(&s->list, kind, sku, s->uuid);
+
+	if (s->records == NULL || s->list.count > s->records_capacity) {
+		s->records_capacity = s->list.capacity;
+		s->records = mem_resize(s->records, s->records_capacity,
+		    sizeof(*s->records));
+	}
+	s->records[s->list.count - 1] = records;
+	return u;
+}
+
+static void
+tags_of(struct tags *out, const struct usage_stream *s)
+{
+	const char *offering = rows_text(s->rows, s->row, USED_OFFERING);
+	struct arena *a = s->list.arena;
+
+	out->list = arena_alloc(a, 2 * sizeof(*out->list));
+	if (offering != NULL)
+		out->list[out->count++] = (struct tag){ "offering",
+			arena_strdup(a, offering) };
+	if (rows_bool(s->rows, s->row, USED_SIMULATED))
+		out->list[out->count++] = (struct tag){ "simulated", "true" };
+}
+
+static void
+lifetime_add(struct usage_stream *s, const struct allocation_sku *a)
+{
+	struct usage *u;
+
+	if (a->column >= 0 && rows_text(s->rows, s->row, (size_t)a->column) == NULL)
+		return;
+	u = item_add(s, USAGE_INTERVAL, a->sku, 1);
+	u->span.from = us_instant(s, USED_FROM, INSTANT_FIRST);
+	u->span.to = us_instant(s, USED_TO, INSTANT_LAST);
+	rat_set_i64(u->qty,
+	    a->column < 0 ? 1 : rows_i64(s->rows, s->row, (size_t)a->column), a->divisor);
+	tags_of(&u->tags, s);
+}
+
+/* A sum lies at the begin of its stretch: no price changes before the next one. */
+static bool
+sums_add(struct usage_stream *s, struct err *e)
+{
+	for (size_t i = 0; i < ARRAY_LEN(consumptions); i++) {
+		const struct consumption_sku *c = &consumptions[i];
+		int64_t windows = rows_i64(s->rows, s->row, c->windows);
+		struct usage *u;
+
+		if (windows == 0)
+			continue;
+		u = item_add(s, USAGE_EVENT, c->sku, (size_t)windows);
+		u->span.from = us_instant(s, USED_FROM, INSTANT_FIRST);
+		if (!rat_parse(u->qty, rows_text(s->rows, s->row, USED_FIRST_SUM + i), e))
+			return err_wrap(e, "usage windows of %s", s->uuid);
+		exact_scale(u->qty, u->qty, 1, c->divisor);
+		tags_of(&u->tags, s);
+	}
+	return true;
+}
+
+static bool
+row_add(struct usage_stream *s, struct err *e)
+{
+	const char *kind = rows_text(s->rows, s->row, USED_KIND);
+
+	if (strcmp(kind, "window") == 0)
+		return sums_add(s, e);
+	for (size_t i = 0; i < ARRAY_LEN(allocations); i++)
+		if (strcmp(allocations[i].kind, kind) == 0)
+			lifetime_add(s, &allocations[i]);
+	return true;
+}
+
+/* Simulated things say so wherever they appear. */
+static void
+resource_begin(struct usage_stream *s)
+{
+	struct arena *a;
+
+	usage_list_reset(&s->list);
+	a = s->list.arena;
+	s->uuid = arena_strdup(a, rows_text(s->rows, s->row, USED_UUID));
+	s->name = arena_printf(a, "%s%s", rows_text(s->rows, s->row, USED_NAME),
+	    rows_bool(s->rows, s->row, USED_SIMULATED) ? " (simulated)" : "");
+}
+
+/* Rows at hand, or fetched; *any false: the cursor is at its end. */
+static bool
+row_ready(struct usage_stream *s, bool *any, struct err *e)
+{
+	*any = true;
+	if (s->rows != NULL && s->row < rows_count(s->rows))
+		return true;
+	rows_clear(&s->rows);
+	s->row = 0;
+	if (!db_query(s->db, STMT_BILL_USAGE_NEXT, DB_NONE, &s->rows, e))
+		return false;
+	*any = rows_count(s->rows) > 0;
+	return true;
+}
+
+/*
+ * A resource ends where the next one begins, so its last row may need another fetch:
+ * the row that ended it stays for the next call.
+ */
+bool
+usage_stream_next(struct usage_stream *s, bool *more, struct err *e)
+{
+	int64_t id;
+	bool any;
+
+	if (!row_ready(s, &any, e))
+		return false;
+	*more = any;
+	if (!any)
+		return true;
+	id = rows_i64(s->rows, s->row, USED_RESOURCE);
+	resource_begin(s);
+	while (any && rows_i64(s->rows, s->row, USED_RESOURCE) == id) {
+		if (!row_add(s, e))
+			return false;
+		s->row++;
+		if (!row_ready(s, &any, e))
+			return false;
+	}
+	return true;
+}
+
+bool
+usage_stream_close(struct usage_stream *s, struct err *e)
+{
+	s->open = false;
+	return db_run(s->db, STMT_BILL_USAGE_CLOSE, DB_NONE, NULL, e);
+}
+
+void
+usage_stream_done(struct usage_stream *s)
+{
+	rows_clear(&s->rows);
+	usage_list_done(&s->list);
+	free(s->records);
+	*s = (struct usage_stream){ .db = NULL };
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* usage_stream: what an account used, read from the database resource by resource */
+#pragma once
+#include "base/db.h"
+#include "billing/usage.h"
+
+/* What to read: consumption is summed between two edges, so no price changes within. */
+struct usage_ask {
+	int64_t account_id;
+	struct span span;
+	struct instant *edges; /* inside the span, in any order; sorted in place */
+	size_t edge_count;
+};
+
+struct usage_stream {
+	struct db *db;
+	struct rows *rows; /* fetched and not all given yet */
+	size_t row;
+	bool open;
+	/* The resource at hand; its usage and texts live until the next one. */
+	struct usage_list list;
+	const char *uuid;
+	const char *name; /* says "(simulated)" where that is so */
+	size_t *records;  /* by item of list: of how many rows of usage it was made */
+	size_t records_capacity;
+};
+
+/* Needs an open transaction and a connection with billing_statements. */
+must_check bool usage_stream_open(struct usage_stream *s, struct db *db,
+    const struct usage_ask *ask, struct err *e);
+/* *more false: there is no further resource. */
+must_check bool usage_stream_next(struct usage_stream *s, bool *more, struct err *e);
+must_check bool usage_stream_close(struct usage_stream *s, struct err *e);
+void usage_stream_done(struct usage_stream *s); /* after any failure, too */
