@@ -24,8 +24,8 @@ rater_round(void *context)
 		(void)fprintf(stderr, "%s\n", e.text);
 		return 0;
 	}
-	if (!out.leader || out.failed > 0 || out.accounts == 0) {
-		(void)fprintf(stderr, "leader %d, %zu accounts, %zu failed\n", out.leader,
+	if (out.shards == 0 || out.failed > 0 || out.accounts == 0) {
+		(void)fprintf(stderr, "%zu shards, %zu accounts, %zu failed\n", out.shards,
 		    out.accounts, out.failed);
 		return 0;
 	}
