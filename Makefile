@@ -50,7 +50,7 @@ LIBS_base := -levent -lpq -lcjson -linih -lsqlite3 -lgmp
 LIBS_provision := -lvirt -lxml2 $(LIBS_base) -lpthread
 LIBS_meter := -lvirt -lrrd -lxml2 $(LIBS_base) -lpthread
 LIBS_billing := $(LIBS_base)
-LIBS_snmp := -lnetsnmp $(LIBS_base) -lpthread
+LIBS_snmp := -lnetsnmp -lgnutls $(LIBS_base) -lpthread
 LIBS_web := -lmicrohttpd -lgnutls -lcrypt $(LIBS_base) -lpthread
 LIBS_cli := -lcurl -lgnutls $(LIBS_base)
 # The one include across folders: a quote must use the code that bills (DESIGN 1).

@@ -3,6 +3,7 @@
 #include "snmp/engine.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -22,22 +23,22 @@ engine_text(const struct engine *g, char out[2 + 2 * 32 + 1])
 	return out;
 }
 
+/* "0x8000... 12": id and number of the last start. */
 static bool
 text_read(struct engine *g, const char *text)
 {
-	unsigned byte = 0;
-	int used = 0;
-	const char *p = text;
+	const char *p = text + 2;
 
-	if (strncmp(p, "0x", 2) != 0)
+	if (strncmp(text, "0x", 2) != 0)
 		return false;
-	for (p += 2; sscanf(p, "%2x%n", &byte, &used) == 1 && used == 2; p += 2) {
+	for (; isxdigit((unsigned char)p[0]) && isxdigit((unsigned char)p[1]); p += 2) {
+		const char digits[] = { p[0], p[1], '\0' };
 		if (g->length == sizeof(g->id))
 			return false;
-		g->id[g->length++] = (unsigned char)byte;
+		g->id[g->length++] = (unsigned char)strtoul(digits, NULL, 16);
 	}
-	return g->length >= 5 && sscanf(p, " %u", &g->boots) == 1 && g->boots >= 1 &&
-	    g->boots < BOOTS_MOST;
+	g->boots = (uint32_t)strtoul(p, NULL, 10);
+	return *p == ' ' && g->length >= 5 && g->boots >= 1 && g->boots < BOOTS_MOST;
 }
 
 /* RFC 3411, SnmpEngineID: enterprise with the first bit set, 5, then octets of ours. */

@@ -12,13 +12,15 @@ struct link_events {
 };
 
 struct link;
+struct tls_trust;
 
 /*
- * "udp:192.0.2.7:514", "tcp:[2001:db8::7]:601" (octet counting, RFC 6587, 3.4.1) or
- * "unix:/run/log".  Only reads the words; nothing is opened.
+ * "udp:192.0.2.7:514", "tcp:[2001:db8::7]:601" (octet counting, RFC 6587, 3.4.1),
+ * "tls:192.0.2.7:6514,name=log.example" (RFC 5425) or "unix:/run/log".  Only reads the
+ * words; nothing is opened.  trust: for tls, else NULL.
  */
 must_check bool link_open(struct link **out, struct event_base *base, const char *target,
-    const struct link_events *events, struct err *e);
+    struct tls_trust *trust, const struct link_events *events, struct err *e);
 void link_close(struct link *l); /* NULL is fine */
 
 bool link_is_stream(const struct link *l);

@@ -142,6 +142,15 @@ outbox_silent(struct outbox *o, struct letter *l, int64_t now_ns, const char *wh
 }
 
 void
+outbox_silent_all(struct outbox *o, int64_t now_ns, const char *why)
+{
+	struct letter *l;
+
+	TAILQ_FOREACH(l, &o->queue, queue)
+	outbox_silent(o, l, now_ns, why);
+}
+
+void
 outbox_refused(struct outbox *o, int64_t now_ns, const char *why)
 {
 	struct letter *l;

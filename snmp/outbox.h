@@ -44,6 +44,8 @@ void outbox_went(struct outbox *o, struct letter *l, int64_t now_ns);
 void outbox_confirmed(struct outbox *o, struct letter *l, struct instant at);
 /* No answer to this letter. */
 void outbox_silent(struct outbox *o, struct letter *l, int64_t now_ns, const char *why);
+/* Likewise to all that are out. */
+void outbox_silent_all(struct outbox *o, int64_t now_ns, const char *why);
 /* Nobody is there (ICMP, a closed connection): all that is out comes back, copies too. */
 void outbox_refused(struct outbox *o, int64_t now_ns, const char *why);
 /* Without answers: settles what is out for long enough; answers how many. */

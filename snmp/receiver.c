@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "snmp/link.h"
 #include "snmp/syslog.h"
+#include "snmp/tls.h"
 #include "snmp/trap.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,6 +113,14 @@ silent(void *context, int64_t seq, const char *why)
 	away(r, why);
 	outbox_silent(&r->outbox, l, clock_mono().ns, why);
 	event_active(r->kick, 0, 0);
+}
+
+static void
+forgotten(void *context, const char *why)
+{
+	struct receiver *r = context;
+
+	outbox_silent_all(&r->outbox, clock_mono().ns, why);
 }
 
 static void
@@ -257,11 +266,17 @@ receivers_take(struct receivers *r, struct notice *n)
 
 static struct receiver *
 receiver_add(struct receivers *r, struct event_base *base, const char *kind,
-    const char *word)
+    const char *word, struct err *e)
 {
 	struct receiver *one = mem_alloc(sizeof(*one));
 
 	one->name = mem_printf("%s:%.*s", kind, (int)strcspn(word, ","), word);
+	if (receiver_named(r, one->name) != NULL) {
+		(void)err_set(e, ERR_INPUT, "receiver %s stands there twice", one->name);
+		free(one->name);
+		free(one);
+		return NULL;
+	}
 	one->sender = &r->sender;
 	one->budget = PER_TICK_MOST;
 	one->kick = event_new(base, -1, 0, kicked, one);
@@ -301,13 +316,15 @@ static bool
 trap_add(struct receivers *r, struct event_base *base, const struct conf *conf,
     const char *word, struct err *e)
 {
-	struct receiver *one = receiver_add(r, base, "trap", word);
+	struct receiver *one = receiver_add(r, base, "trap", word, e);
 	scoped_free char *text = mem_strdup(word);
 	char *rest = text;
 	const char *address = strsep(&rest, ",");
 	const char *user = NULL;
-	struct trap_events events = { answered, silent, refused, ready, one };
+	struct trap_events events = { answered, silent, forgotten, refused, ready, one };
 
+	if (one == NULL)
+		return false;
 	while (rest != NULL)
 		if (!trap_option(one, strsep(&rest, ","), &user, e))
 			return false;
@@ -320,14 +337,28 @@ trap_add(struct receivers *r, struct event_base *base, const struct conf *conf,
 	    user, &events, e);
 }
 
+/* Read at the first receiver that wants it. */
 static bool
-syslog_add(struct receivers *r, struct event_base *base,
-    const struct conf *unused_conf unused, const char *word, struct err *e)
+trust_wanted(struct receivers *r, const struct conf *conf, const char *word,
+    struct err *e)
 {
-	struct receiver *one = receiver_add(r, base, "syslog", word);
+	const struct tls_setup setup = { .ca = conf_text(conf, CONF_SYSLOG_TLS_CA),
+		.cert = conf_text(conf, CONF_SYSLOG_TLS_CERT),
+		.key = conf_text(conf, CONF_SYSLOG_TLS_KEY) };
+
+	return strncmp(word, "tls:", 4) != 0 || r->trust != NULL ||
+	    tls_trust_read(&r->trust, &setup, e);
+}
+
+static bool
+syslog_add(struct receivers *r, struct event_base *base, const struct conf *conf,
+    const char *word, struct err *e)
+{
+	struct receiver *one = receiver_add(r, base, "syslog", word, e);
 	struct link_events events = { ready, refused, one };
 
-	if (!link_open(&one->link, base, word, &events, e))
+	if (one == NULL || !trust_wanted(r, conf, word, e) ||
+	    !link_open(&one->link, base, word, r->trust, &events, e))
 		return false;
 	bool stream = link_is_stream(one->link);
 	outbox_init(&one->outbox,

@@ -13,6 +13,7 @@
 enum trap_mode { TRAP_AUTO, TRAP_TRAP, TRAP_INFORM };
 
 struct receiver;
+struct tls_trust;
 
 /* Who is sent from: for the lines of syslog. */
 struct sender {
@@ -25,6 +26,7 @@ struct receivers {
 	const char **names; /* "trap:192.0.2.7:162", "syslog:udp:192.0.2.7:514" */
 	size_t count;
 	struct sender sender;
+	struct tls_trust *trust; /* of all that are reached by TLS */
 };
 
 /*

@@ -320,6 +320,17 @@ link_forget_engine(struct trap_link *l)
 	l->engine_changed = false;
 }
 
+/* Set up anew, a receiver has another engine; some then say nothing at all. */
+static void
+engine_doubt(struct trap_link *l)
+{
+	if (!l->engine_changed)
+		return;
+	link_forget_engine(l);
+	l->events.forgotten(l->events.context,
+	    "no answer from the SNMPv3 engine that it had: it is asked again");
+}
+
 static int inform_ended(int what, netsnmp_session *s, int id, netsnmp_pdu *pdu,
     void *context);
 
@@ -365,10 +376,9 @@ door_readable(evutil_socket_t fd, short unused_what unused, void *context)
 	FD_ZERO(&set);
 	FD_SET(fd, &set);
 	(void)snmp_sess_read(d->session, &set); /* what it can't read is no answer */
-	if (l->engine_changed)
-		link_forget_engine(l);
-	else if (l->asking && l->known)
+	if (l->asking && l->known)
 		first_out(l);
+	engine_doubt(l);
 }
 
 static void
@@ -471,10 +481,10 @@ inform_ended(int what, netsnmp_session *s, int unused_id unused, netsnmp_pdu *pd
 			    "the receiver answered with an error");
 		break;
 	case NETSNMP_CALLBACK_OP_TIMED_OUT:
+		l->engine_changed = l->user != NULL;
 		l->events.silent(l->events.context, seq, "no answer to the inform");
 		break;
 	case NETSNMP_CALLBACK_OP_SEC_ERROR:
-		/* Set up anew, the receiver has another engine: ask again. */
 		l->engine_changed = snmpv3_get_report_type(pdu) == SNMPERR_UNKNOWN_ENG_ID;
 		l->events.silent(l->events.context, seq, report_text(pdu));
 		break;
@@ -489,6 +499,24 @@ inform_ended(int what, netsnmp_session *s, int unused_id unused, netsnmp_pdu *pd
 
 /* ---- whose engine is it? (RFC 3414, 4) */
 
+/* The session frees both ids. */
+static void
+engine_learn(struct trap_link *l, netsnmp_session *s, const netsnmp_pdu *pdu)
+{
+	if (s->securityEngineIDLen == 0) {
+		s->securityEngineID = netsnmp_memdup(pdu->securityEngineID,
+		    pdu->securityEngineIDLen);
+		s->securityEngineIDLen = pdu->securityEngineIDLen;
+	}
+	if (s->contextEngineIDLen == 0) {
+		s->contextEngineID = netsnmp_memdup(pdu->securityEngineID,
+		    pdu->securityEngineIDLen);
+		s->contextEngineIDLen = pdu->securityEngineIDLen;
+	}
+	l->known = usm_create_user_from_session(s) == SNMPERR_SUCCESS;
+}
+
+/* The answer is a report that the empty user has no engine: it bears the id. */
 static int
 engine_told(int what, netsnmp_session *s, int unused_id unused, netsnmp_pdu *pdu,
     void *context)
@@ -497,17 +525,8 @@ engine_told(int what, netsnmp_session *s, int unused_id unused, netsnmp_pdu *pdu
 	int64_t seq = (int64_t)(intptr_t)context;
 
 	if (what == NETSNMP_CALLBACK_OP_RECEIVED_MESSAGE &&
-	    pdu->command == SNMP_MSG_REPORT && pdu->securityEngineIDLen > 0 &&
-	    s->securityEngineIDLen == 0) {
-		/* The session frees both. */
-		s->securityEngineID = netsnmp_memdup(pdu->securityEngineID,
-		    pdu->securityEngineIDLen);
-		s->securityEngineIDLen = pdu->securityEngineIDLen;
-		s->contextEngineID = netsnmp_memdup(pdu->securityEngineID,
-		    pdu->securityEngineIDLen);
-		s->contextEngineIDLen = pdu->securityEngineIDLen;
-		l->known = usm_create_user_from_session(s) == SNMPERR_SUCCESS;
-	}
+	    pdu->command == SNMP_MSG_REPORT && pdu->securityEngineIDLen > 0)
+		engine_learn(l, s, pdu);
 	if (what == NETSNMP_CALLBACK_OP_TIMED_OUT ||
 	    what == NETSNMP_CALLBACK_OP_SEND_FAILED) {
 		first_forget(l);
@@ -656,6 +675,5 @@ trap_tick(struct trap_link *l)
 {
 	if (l->informs.session != NULL)
 		snmp_sess_timeout(l->informs.session);
-	if (l->engine_changed)
-		link_forget_engine(l);
+	engine_doubt(l);
 }

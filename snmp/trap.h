@@ -22,7 +22,8 @@ must_check bool trap_init(const struct trap_setup *setup, struct err *e);
 struct trap_events {
 	void (*answered)(void *context, int64_t seq);
 	void (*silent)(void *context, int64_t seq, const char *why);
-	void (*refused)(void *context, const char *why); /* ICMP: nobody is there */
+	void (*forgotten)(void *context, const char *why); /* all that are under way */
+	void (*refused)(void *context, const char *why);   /* ICMP: nobody is there */
 	void (*ready)(void *context); /* after trap_ready() was false */
 	void *context;
 };

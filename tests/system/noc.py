@@ -5,7 +5,7 @@ import re
 import socket
 import subprocess
 
-from conftest import BIN, TOP, free_port, wait_for
+from conftest import BIN, TOP, free_port, run, wait_for
 
 FIXTURES = TOP / "tests/fixtures/mib"
 ROOT = ".1.3.6.1.4.1.8072.9999.9999.7531"
@@ -37,8 +37,9 @@ class Receiver:
     def listening(self):
         if self.process.poll() is not None:  # the port may have been taken: say so at once
             raise AssertionError(f"{self.command()}: ended with {self.process.returncode}")
-        want = f":{self.port:04X} "
-        return any(want in text(pathlib.Path(p)) for p in ("/proc/net/udp", "/proc/net/tcp"))
+        mine = f":{self.port:04X}"
+        rows = [line.split() for p in ("/proc/net/udp", "/proc/net/tcp") for line in text(pathlib.Path(p)).splitlines()]
+        return any(row[1].endswith(mine) and row[2].endswith(":0000") for row in rows)  # its own end, nobody's peer
 
     def stop(self):
         if self.process is not None:
@@ -80,10 +81,11 @@ class MibTrapd(Trapd):
 
 
 class Rsyslogd(Receiver):
-    def __init__(self, folder, name="rsyslogd", kind="udp", extra="", module=""):
+    def __init__(self, folder, name="rsyslogd", kind="udp", module="", before=""):
         super().__init__(folder, name)
         (self.folder / "rsyslog.conf").write_text(
-            f'module(load="im{kind}"{module})\ninput(type="im{kind}" address="127.0.0.1" port="{self.port}"{extra})\n'
+            before +
+            f'module(load="im{kind}"{module})\ninput(type="im{kind}" address="127.0.0.1" port="{self.port}")\n'
             'template(name="raw" type="string" string="%rawmsg%\\n")\n'
             f'*.* action(type="omfile" file="{self.log}" template="raw")\n')
 
@@ -101,6 +103,39 @@ class Rsyslogd(Receiver):
             if all(notice.get(k) == v for k, v in wanted.items()):
                 found.append(notice)
         return found
+
+
+class Authority:
+    """Certificates of its own: an authority, a receiver's for a name and an address, and ours."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder) / "certificates"
+        self.folder.mkdir()
+        self.openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=Test authority", "-days", "2",
+                     "-keyout", self.folder / "ca.key", "-out", self.folder / "ca.pem")
+        self.issue("receiver", "DNS:log.example,IP:127.0.0.1")
+        self.issue("stranger", "DNS:elsewhere.example")
+        self.issue("sender", "DNS:jeoul.example")
+
+    def openssl(self, *words):
+        run("openssl", *words)
+
+    def issue(self, name, names):
+        f = self.folder
+        (f / "names").write_text(f"subjectAltName={names}\n")
+        self.openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-keyout", f / f"{name}.key",
+                     "-out", f / "request")
+        self.openssl("x509", "-req", "-in", f / "request", "-CA", f / "ca.pem", "-CAkey", f / "ca.key", "-days", "2",
+                     "-CAcreateserial", "-extfile", f / "names", "-out", f / f"{name}.pem")
+
+    def rsyslogd(self, name, who="receiver", asks="anon"):
+        """An rsyslogd by TLS; asks x509/name: only a sender whose certificate is jeoul.example's."""
+        f = self.folder
+        return Rsyslogd(f.parent, name, "tcp",
+                        f' StreamDriver.Name="gtls" StreamDriver.Mode="1" StreamDriver.AuthMode="{asks}"'
+                        + (' PermittedPeer=["jeoul.example"]' if asks != "anon" else ""),
+                        f'global(DefaultNetstreamDriver="gtls" DefaultNetstreamDriverCAFile="{f}/ca.pem"'
+                        f' DefaultNetstreamDriverCertFile="{f}/{who}.pem" DefaultNetstreamDriverKeyFile="{f}/{who}.key")\n')
 
 
 def story(receiver, **wanted):

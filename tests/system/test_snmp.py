@@ -9,7 +9,7 @@ import time
 import pytest
 
 from conftest import BIN, TOP, Stack, run, wait_for
-from noc import MibTrapd, Rsyslogd, Sender, Trapd, story, text
+from noc import Authority, MibTrapd, Rsyslogd, Sender, Trapd, story, text
 
 RULE = "role.down"
 
@@ -155,6 +155,186 @@ def test_a_noc_that_never_answers_gets_each_notification_once_as_a_trap(tmp_path
     assert len(traps) == 2, "raise and clear, once each"
     assert len(informs) >= 2, "asked again, since a receiver that comes back answers"
     assert about.index(traps[0]) >= 1, "an inform was tried first"
+
+
+# ---- SNMPv3
+
+USER = "noc SHA-256 authpassword AES privpassword"
+
+
+def secure(folder, word, users="noc:SHA-256:authpassword:AES:privpassword", port=None):
+    """A sender whose only receiver is spoken to by user noc."""
+    return Sender(folder, **{"snmp.trap": f"127.0.0.1:{port}{word},user=noc", "snmp.users": users})
+
+
+def engine(sender):
+    return (sender.state / "spool/snmp/engine").read_text().split()
+
+
+@pytest.fixture
+def trapd3(tmp_path):
+    """Started by the test, when the sender's engine is known."""
+    made = []
+
+    def make(*users):
+        receiver = Trapd(tmp_path, f"v3-{len(made)}", users)
+        made.append(receiver)
+        return receiver
+    yield make
+    for r in made:
+        r.stop()
+
+
+def test_v3_traps_are_read_by_those_who_know_our_engine(tmp_path, trapd3):
+    """Also after a kill: an engine that starts twice alike is refused by receivers (RFC 3414)."""
+    first = trapd3()
+    sender = secure(tmp_path, ",trap", port=first.port)
+    try:
+        sender.start()
+        sender.kill()
+        name, starts = engine(sender)
+        assert starts == "1"
+        (first.folder / "trapd.conf").open("a").write(f"createUser -e {name} {USER}\n")
+        first.start()
+        for i in range(3):
+            sender.start()
+            sender.tell(RULE, f"thing{i}", True)
+            wait_for(f"trap {i}", lambda i=i: story(first, object=f"thing{i}") == ["raise"], 20)
+            sender.kill()
+            assert engine(sender) == [name, str(i + 2)]
+    finally:
+        sender.stop()
+    kinds = {n["type"] for n in first.notices()}
+    assert len(kinds) == 1 and re.match(r"TRAP2, SNMP v3, user noc", kinds.pop())
+
+
+def test_v3_informs_need_no_engine_of_ours_and_survive_a_new_receiver(tmp_path, trapd3):
+    receiver = trapd3(USER)
+    sender = secure(tmp_path, ",inform", port=receiver.port)
+    try:
+        sender.start()
+        sender.tell(RULE, "meter", True)
+        wait_for("the first try", lambda: "tried again until it is back" in text(sender.log), 10)
+        receiver.start()
+        wait_for("the raise", lambda: story(receiver, rule=RULE) == ["raise"], 20)
+        receiver.stop()
+        for kept in receiver.folder.glob("snmptrapd.conf"):
+            kept.unlink()  # set up anew: another engine behind the same address
+        receiver.start()
+        sender.tell(RULE, "meter", False)
+        wait_for("the clear", lambda: story(receiver, rule=RULE) == ["raise", "clear"], 30)
+    finally:
+        sender.stop()
+    assert all(re.match(r"INFORM, SNMP v3, user noc", n["type"]) for n in receiver.notices())
+
+
+def test_v3_with_a_wrong_password_is_told_and_kept(tmp_path, trapd3):
+    receiver = trapd3(USER)
+    receiver.start()
+    sender = secure(tmp_path, ",inform", "noc:SHA-256:anotherpassword:AES:privpassword", receiver.port)
+    try:
+        sender.start()
+        sender.tell(RULE, "meter", True)
+        wait_for("the reason", lambda: "another password for this user" in text(sender.log), 20)
+        assert story(receiver) == []
+        sender.stop()
+        sender.settings["snmp.users"] = "noc:SHA-256:authpassword:AES:privpassword"
+        sender.start()
+        wait_for("the raise", lambda: story(receiver, rule=RULE) == ["raise"], 20)
+    finally:
+        sender.stop()
+    assert "anotherpassword" not in text(sender.log)
+
+
+@pytest.mark.parametrize("settings, words", [
+    ({"snmp.trap": "127.0.0.1:9,user=nobody"}, 'there is no user "nobody" in snmp.users'),
+    ({"snmp.users": "noc:MD5:authpassword:AES:privpassword"}, "write SHA-256"),
+    ({"snmp.users": "noc:SHA-256:short:AES:privpassword"}, "fewer than 8 characters"),
+    ({"snmp.users": "noc:SHA-256:authpassword"}, "write name:SHA-256:password:AES:password"),
+    ({"snmp.trap": "noc.example:162"}, "no numeric address"),
+    ({"snmp.trap": "127.0.0.1:9,often"}, "write trap, inform, auto or user=NAME"),
+    ({"snmp.trap": "127.0.0.1:9 127.0.0.1:9,trap"}, "stands there twice"),
+    ({"syslog.target": "smoke:127.0.0.1:9"}, "write udp:address:port"),
+    ({"syslog.target": "udp:127.0.0.1:9,name=a"}, "only tls has an option"),
+    ({"syslog.target": "tls:127.0.0.1:9", "syslog.tls_ca": "/nowhere"}, "syslog.tls_ca /nowhere"),
+    ({"alarm.rules": "meter.gap=loud"}, "write off, critical"),
+])
+def test_a_wrong_setting_is_one_clear_message(tmp_path, settings, words):
+    sender = Sender(tmp_path, **settings)
+    flags = [a for k, v in sender.settings.items() for a in ("--set", f"{k}={v}")]
+    done = run(BIN / "jeoul-snmp", *flags, check=False)
+    assert done.returncode == 2 and words in done.stderr and "authpassword" not in done.stderr
+    assert len([line for line in done.stderr.splitlines() if "error:" in line]) == 1
+
+
+# ---- syslog by TLS
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("tls"))
+
+
+def tls_sender(folder, authority, words, **more):
+    return Sender(folder, **{"syslog.target": f"tls:127.0.0.1:{words}", "syslog.tls_ca": authority.folder / "ca.pem",
+                             **more})
+
+
+def test_tls_lines_arrive_also_when_the_receiver_was_away(tmp_path, authority):
+    """By name and by address; the receiver dies between raise and clear."""
+    receivers = [authority.rsyslogd("by-name"), authority.rsyslogd("by-address")]
+    name, address = (r.port for r in receivers)
+    sender = tls_sender(tmp_path, authority, f"{name},name=log.example tls:127.0.0.1:{address}")
+    try:
+        sender.start()
+        sender.tell(RULE, "meter", True, "한글 \"a\" [b]")
+        wait_for("the first tries", lambda: text(sender.log).count("tried again until it is back") == 2, 10)
+        for r in receivers:
+            r.start()
+        told(receivers, ["raise"], rule=RULE)
+        for r in receivers:
+            r.stop()
+        sender.tell(RULE, "meter", False)
+        for r in receivers:
+            r.start()
+        told(receivers, ["raise", "clear"], rule=RULE)
+        assert '\ufeff한글 "a" [b]' in receivers[0].notices(rule=RULE)[0]["line"]
+    finally:
+        sender.stop()
+        for r in receivers:
+            r.stop()
+
+
+def test_tls_tells_nothing_to_a_stranger(tmp_path, authority):
+    receiver = authority.rsyslogd("stranger", "stranger")
+    sender = tls_sender(tmp_path, authority, f"{receiver.port},name=log.example")
+    try:
+        receiver.start()
+        sender.start()
+        sender.tell(RULE, "meter", True)
+        wait_for("the reason", lambda: "its certificate is not that of log.example" in text(sender.log), 10)
+        assert RULE not in text(receiver.log)
+    finally:
+        sender.stop()
+        receiver.stop()
+
+
+def test_tls_shows_our_certificate_to_a_receiver_that_asks(tmp_path, authority):
+    receiver = authority.rsyslogd("asking", asks="x509/name")
+    f = authority.folder
+    sender = tls_sender(tmp_path, authority, f"{receiver.port},name=log.example")
+    try:
+        receiver.start()
+        sender.start()
+        sender.tell(RULE, "meter", True)
+        wait_for("its refusal", lambda: "tried again until it is back" in text(sender.log), 20)
+        assert RULE not in text(receiver.log)
+        sender.stop()
+        sender.settings |= {"syslog.tls_cert": f / "sender.pem", "syslog.tls_key": f / "sender.key"}
+        sender.start()
+        wait_for("the raise", lambda: story(receiver, rule=RULE) == ["raise"], 40)
+    finally:
+        sender.stop()
+        receiver.stop()
 
 
 # ---- the MIB
