@@ -77,6 +77,13 @@ is_about(const struct alarm *a, uint32_t key, const char *rule, const char *obje
 	    strcmp(a->object_name, object_name) == 0;
 }
 
+static void
+insert(struct book *b, struct alarm *a)
+{
+	TAILQ_INSERT_TAIL(&b->list, a, all);
+	LIST_INSERT_HEAD(&b->buckets[a->key % BOOK_BUCKETS], a, bucket);
+}
+
 /* The latest about this object, over or not. */
 static struct alarm *
 latest(const struct book *b, const char *rule, const char *object_name)
@@ -84,9 +91,9 @@ latest(const struct book *b, const char *rule, const char *object_name)
 	uint32_t key = key_of(rule, object_name);
 	struct alarm *a;
 
-	TAILQ_FOREACH_REVERSE(a, &b->list, alarms, all)
-	if (is_about(a, key, rule, object_name))
-		return a;
+	LIST_FOREACH (a, &b->buckets[key % BOOK_BUCKETS], bucket)
+		if (is_about(a, key, rule, object_name))
+			return a;
 	return NULL;
 }
 
@@ -104,8 +111,8 @@ book_active(const struct book *b)
 	const struct alarm *a;
 	size_t n = 0;
 
-	TAILQ_FOREACH(a, &b->list, all)
-	n += alarm_active(a);
+	TAILQ_FOREACH (a, &b->list, all)
+		n += alarm_active(a);
 	return n;
 }
 
@@ -113,6 +120,7 @@ void
 book_forget(struct book *b, struct alarm *a)
 {
 	TAILQ_REMOVE(&b->list, a, all);
+	LIST_REMOVE(a, bucket);
 	alarm_free(a);
 }
 
@@ -253,11 +261,12 @@ alarm_begin(struct book *b, const struct condition *c, const struct alarm *earli
 	a->severity = c->severity != 0 ? c->severity : c->rule->severity;
 	a->raised_at = instant_floor(now.at, NS_PER_US);
 	a->changed_at = a->raised_at;
+	a->round = b->round;
 	if (earlier != NULL) {
 		memcpy(a->raises_ns, earlier->raises_ns, sizeof(a->raises_ns));
 		a->raises = earlier->raises;
 	}
-	TAILQ_INSERT_TAIL(&b->list, a, all);
+	insert(b, a);
 	return a;
 }
 
@@ -304,6 +313,7 @@ book_wrong(struct book *b, const struct condition *c, struct moment now)
 	if (c->rule->off)
 		return;
 	if (a != NULL) {
+		a->round = b->round;
 		a->unreported_ns = 0;
 		if (!a->wrong)
 			turned_wrong(a, now);
@@ -342,27 +352,19 @@ book_right(struct book *b, const char *rule, const char *object_name, const char
 		turned_right(b, a, text, now);
 }
 
-static bool
-listed(const struct condition *list, size_t count, const char *object_name)
-{
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(list[i].object_name, object_name) == 0)
-			return true;
-	return false;
-}
-
 void
 book_observe(struct book *b, enum rule_id rule, const struct condition *list,
     size_t count, struct moment now)
 {
 	struct alarm *a;
 
+	b->round++;
 	for (size_t i = 0; i < count; i++)
 		book_wrong(b, &list[i], now);
-	TAILQ_FOREACH(a, &b->list, all)
-	if (alarm_active(a) && strcmp(a->rule, rule_of(rule)->name) == 0 &&
-	    !listed(list, count, a->object_name))
-		turned_right(b, a, NULL, now);
+	TAILQ_FOREACH (a, &b->list, all)
+		if (alarm_active(a) && a->round != b->round &&
+		    strcmp(a->rule, rule_of(rule)->name) == 0)
+			turned_right(b, a, NULL, now);
 }
 
 /* ---- time */
@@ -394,8 +396,7 @@ book_tick(struct book *b, struct moment now)
 	b->ticked_ns = now.ns;
 	if (passed_ns > TICK_MOST_NS)
 		passed_ns = TICK_MOST_NS;
-	TAILQ_FOREACH(a, &b->list, all)
-	{
+	TAILQ_FOREACH (a, &b->list, all) {
 		if (alarm_active(a))
 			report_check(b, a, passed_ns, now);
 		if (alarm_active(a))
@@ -410,9 +411,9 @@ book_acknowledge(struct book *b, const char *uuid, bool acknowledged)
 {
 	struct alarm *a;
 
-	TAILQ_FOREACH(a, &b->list, all)
-	if (alarm_active(a) && strcmp(a->uuid, uuid) == 0)
-		a->acknowledged = acknowledged;
+	TAILQ_FOREACH (a, &b->list, all)
+		if (alarm_active(a) && strcmp(a->uuid, uuid) == 0)
+			a->acknowledged = acknowledged;
 }
 
 void
@@ -426,12 +427,12 @@ book_adopt(struct book *b, struct alarm *a, struct moment now)
 		alarm_free(a);
 		return;
 	}
-	/* The latest of an object stands last: see latest(). */
-	if (mine == NULL || !alarm_active(mine)) {
-		TAILQ_INSERT_TAIL(&b->list, a, all);
+	insert(b, a);
+	if (mine == NULL || !alarm_active(mine))
 		return;
-	}
-	TAILQ_INSERT_HEAD(&b->list, a, all);
+	/* The active one must stay the latest. */
+	LIST_REMOVE(mine, bucket);
+	LIST_INSERT_HEAD(&b->buckets[mine->key % BOOK_BUCKETS], mine, bucket);
 	if (alarm_active(a))
 		over(b, a, "told again under another id, since the journal was lost",
 		    now);

@@ -10,10 +10,11 @@
  * One active alarm per rule and object name.  Instants are wall time, the others
  * clock_mono() in nanoseconds.
  */
-enum { ALARM_RAISES_KEPT = 16 };
+enum { ALARM_RAISES_KEPT = 16, BOOK_BUCKETS = 4096 };
 
 struct alarm {
 	TAILQ_ENTRY(alarm) all;
+	LIST_ENTRY(alarm) bucket;
 	char uuid[UUID_ROOM], object_uuid[UUID_ROOM];
 	char *rule, *object_kind, *object_name, *text;
 	enum severity severity;
@@ -23,7 +24,8 @@ struct alarm {
 	int times;                 /* how often it was told to be wrong */
 	bool wrong;                /* the condition holds; a flapping alarm outlasts it */
 	bool flapping, acknowledged;
-	uint32_t key; /* hash of rule and object name */
+	uint32_t key;   /* hash of rule and object name */
+	uint32_t round; /* the last one that found it wrong */
 	int64_t told_ns, turned_ns;
 	int64_t unreported_ns; /* of RULE_BY_PROGRAMS: how long nobody repeated it */
 	int64_t raises_ns[ALARM_RAISES_KEPT];
@@ -32,6 +34,7 @@ struct alarm {
 	bool dropped; /* over, and no longer on disk */
 };
 TAILQ_HEAD(alarms, alarm);
+LIST_HEAD(alarm_bucket, alarm);
 
 struct book_settings {
 	int64_t repeat_ns;      /* active alarms are told again; 0: never */
@@ -43,7 +46,9 @@ struct book_settings {
 struct book {
 	struct book_settings settings;
 	struct alarms list; /* active ones, and for a while those that are over */
+	struct alarm_bucket buckets[BOOK_BUCKETS]; /* by key, the latest first */
 	int64_t ticked_ns;
+	uint32_t round;
 	void (*emit)(void *context, struct notice *n); /* takes it over */
 	void *context;
 };

@@ -154,16 +154,14 @@ group_collect(struct journal *j, const struct alarms *alarms,
 	const struct notice *n;
 	char key[KEY_ROOM];
 
-	TAILQ_FOREACH(a, alarms, all)
-	{
+	TAILQ_FOREACH (a, alarms, all) {
 		struct buf b = BUF_INIT;
 		if (a->revision == a->stored)
 			continue;
 		alarm_write(a, &b);
 		group_add(j, KEY_ALARM, a->uuid, a->revision, &b);
 	}
-	TAILQ_FOREACH(n, notices, all)
-	{
+	TAILQ_FOREACH (n, notices, all) {
 		struct buf b = BUF_INIT;
 		if (n->revision == n->stored)
 			continue;
@@ -181,10 +179,10 @@ group_stored(struct journal *j, const struct alarms *alarms,
 	struct alarm *a;
 	struct notice *n;
 
-	TAILQ_FOREACH(a, alarms, all)
-	a->stored = a->revision;
-	TAILQ_FOREACH(n, notices, all)
-	n->stored = n->revision;
+	TAILQ_FOREACH (a, alarms, all)
+		a->stored = a->revision;
+	TAILQ_FOREACH (n, notices, all)
+		n->stored = n->revision;
 	j->number_stored = j->number;
 }
 

@@ -80,8 +80,7 @@ mirror_write(struct desk_order *o, struct alarms *alarms, struct notices *notice
 	struct notice *n;
 	int count = 0;
 
-	TAILQ_FOREACH(a, alarms, all)
-	{
+	TAILQ_FOREACH (a, alarms, all) {
 		a->mirroring = a->mirrored;
 		if (a->revision == a->mirrored || count == RECORDS_MOST)
 			continue;
@@ -90,8 +89,7 @@ mirror_write(struct desk_order *o, struct alarms *alarms, struct notices *notice
 		count++;
 	}
 	/* Alarms first, all of them: a notification needs its alarm's row. */
-	TAILQ_FOREACH(n, notices, all)
-	{
+	TAILQ_FOREACH (n, notices, all) {
 		n->mirroring = n->mirrored;
 		if (n->revision == n->mirrored || count == RECORDS_MOST)
 			continue;
@@ -109,12 +107,12 @@ mirror_written(struct alarms *alarms, struct notices *notices, bool ok)
 
 	if (!ok)
 		return;
-	TAILQ_FOREACH(a, alarms, all)
-	if (a->mirroring > a->mirrored)
-		a->mirrored = a->mirroring;
-	TAILQ_FOREACH(n, notices, all)
-	if (n->mirroring > n->mirrored)
-		n->mirrored = n->mirroring;
+	TAILQ_FOREACH (a, alarms, all)
+		if (a->mirroring > a->mirrored)
+			a->mirrored = a->mirroring;
+	TAILQ_FOREACH (n, notices, all)
+		if (n->mirroring > n->mirrored)
+			n->mirrored = n->mirroring;
 }
 
 /* ---- back from the tables */

@@ -46,9 +46,9 @@ notice_insert(struct noc *n, struct notice *one)
 {
 	struct notice *before;
 
-	TAILQ_FOREACH_REVERSE(before, &n->notices, notices, all)
-	if (before->seq < one->seq)
-		break;
+	TAILQ_FOREACH_REVERSE (before, &n->notices, notices, all)
+		if (before->seq < one->seq)
+			break;
 	if (before != NULL)
 		TAILQ_INSERT_AFTER(&n->notices, before, one, all);
 	else
@@ -93,8 +93,7 @@ flush(struct noc *n)
 	save(n);
 	if (n->fresh == 0)
 		return;
-	TAILQ_FOREACH(one, &n->notices, all)
-	{
+	TAILQ_FOREACH (one, &n->notices, all) {
 		if (one->taken)
 			continue;
 		one->taken = true;
@@ -145,8 +144,8 @@ notices_bound(struct noc *n)
 	struct notice *next;
 	size_t count = 0;
 
-	TAILQ_FOREACH(one, &n->notices, all)
-	count++;
+	TAILQ_FOREACH (one, &n->notices, all)
+		count++;
 	for (one = TAILQ_FIRST(&n->notices); one != NULL && count > NOTICES_MOST;
 	     one = next) {
 		next = TAILQ_NEXT(one, all);
@@ -317,8 +316,7 @@ acknowledged_read(struct noc *n, const struct rows *r)
 {
 	struct alarm *a;
 
-	TAILQ_FOREACH(a, &n->book.list, all)
-	{
+	TAILQ_FOREACH (a, &n->book.list, all) {
 		a->acknowledged = false;
 		for (size_t i = 0; !a->acknowledged && i < rows_count(r); i++)
 			a->acknowledged = strcmp(rows_text(r, i, 0), a->uuid) == 0;
@@ -330,9 +328,9 @@ notice_known(const struct noc *n, const char *uuid)
 {
 	const struct notice *one;
 
-	TAILQ_FOREACH(one, &n->notices, all)
-	if (strcmp(one->uuid, uuid) == 0)
-		return one;
+	TAILQ_FOREACH (one, &n->notices, all)
+		if (strcmp(one->uuid, uuid) == 0)
+			return one;
 	return NULL;
 }
 
@@ -451,12 +449,12 @@ unwritten(const struct noc *n)
 	const struct alarm *a;
 	const struct notice *one;
 
-	TAILQ_FOREACH(a, &n->book.list, all)
-	if (a->mirrored != a->revision)
-		return true;
-	TAILQ_FOREACH(one, &n->notices, all)
-	if (one->mirrored != one->revision)
-		return true;
+	TAILQ_FOREACH (a, &n->book.list, all)
+		if (a->mirrored != a->revision)
+			return true;
+	TAILQ_FOREACH (one, &n->notices, all)
+		if (one->mirrored != one->revision)
+			return true;
 	return false;
 }
 

@@ -18,9 +18,9 @@ outbox_put(struct outbox *o, struct letter *l)
 {
 	struct letter *before;
 
-	TAILQ_FOREACH_REVERSE(before, &o->queue, letters, queue)
-	if (before->notice->seq < l->notice->seq)
-		break;
+	TAILQ_FOREACH_REVERSE (before, &o->queue, letters, queue)
+		if (before->notice->seq < l->notice->seq)
+			break;
 	if (before != NULL)
 		TAILQ_INSERT_AFTER(&o->queue, before, l, queue);
 	else
@@ -34,8 +34,7 @@ overtakes(const struct outbox *o, const struct letter *l)
 {
 	const struct letter *before;
 
-	TAILQ_FOREACH(before, &o->queue, queue)
-	{
+	TAILQ_FOREACH (before, &o->queue, queue) {
 		if (before == l)
 			return false;
 		if (strcmp(before->notice->alarm_uuid, l->notice->alarm_uuid) == 0)
@@ -58,8 +57,7 @@ outbox_next(const struct outbox *o, int64_t now_ns)
 
 	if (now_ns < o->not_before_ns || o->out >= window(o))
 		return NULL;
-	TAILQ_FOREACH(l, &o->queue, queue)
-	{
+	TAILQ_FOREACH (l, &o->queue, queue) {
 		if (l->state == LETTER_WAITING &&
 		    (!o->rules.answered || !overtakes(o, l)))
 			return l;
@@ -104,13 +102,13 @@ outbox_confirmed(struct outbox *o, struct letter *l, struct instant at)
 static void
 wait_longer(struct outbox *o, int64_t now_ns)
 {
-	int64_t wait_s;
+	static const int64_t waits_s[] = { 1, 2, 4, 8, 16, 30 };
 
 	if (now_ns < o->not_before_ns)
 		return;
-	o->failures++;
-	wait_s = o->failures > 5 ? 30 : INT64_C(1) << (o->failures - 1);
-	o->not_before_ns = now_ns + wait_s * NS_PER_S;
+	if (o->failures < (int)ARRAY_LEN(waits_s))
+		o->failures++;
+	o->not_before_ns = now_ns + waits_s[o->failures - 1] * NS_PER_S;
 }
 
 static void
@@ -146,8 +144,8 @@ outbox_silent_all(struct outbox *o, int64_t now_ns, const char *why)
 {
 	struct letter *l;
 
-	TAILQ_FOREACH(l, &o->queue, queue)
-	outbox_silent(o, l, now_ns, why);
+	TAILQ_FOREACH (l, &o->queue, queue)
+		outbox_silent(o, l, now_ns, why);
 }
 
 void
@@ -161,8 +159,7 @@ outbox_refused(struct outbox *o, int64_t now_ns, const char *why)
 	o->silent = false;
 	if (o->out == 0) /* no way to it: nothing could go yet */
 		blame(TAILQ_FIRST(&o->queue), why);
-	TAILQ_FOREACH(l, &o->queue, queue)
-	{
+	TAILQ_FOREACH (l, &o->queue, queue) {
 		if (l->copied && now_ns - l->copied_ns < o->rules.settle_ns)
 			l->copied = false;
 		if (l->state != LETTER_OUT)
@@ -206,9 +203,9 @@ outbox_next_copy(const struct outbox *o)
 
 	if (!o->silent)
 		return NULL;
-	TAILQ_FOREACH(l, &o->queue, queue)
-	if (!l->copied)
-		return l;
+	TAILQ_FOREACH (l, &o->queue, queue)
+		if (!l->copied)
+			return l;
 	return NULL;
 }
 
@@ -252,15 +249,7 @@ outbox_shrink(struct outbox *o, size_t most, struct instant at)
 			drop(o, l, at,
 			    "too many wait: a newer one of this alarm is kept");
 	}
-	while (o->count > most)
-		drop(o, TAILQ_FIRST(&o->queue), at,
-		    "too many wait: the oldest is dropped");
+	while (o->count > most && (l = TAILQ_FIRST(&o->queue)) != NULL)
+		drop(o, l, at, "too many wait: the oldest is dropped");
 	return (size_t)(o->dropped - before);
-}
-
-void
-outbox_drop_all(struct outbox *o, struct instant at, const char *why)
-{
-	while (!TAILQ_EMPTY(&o->queue))
-		drop(o, TAILQ_FIRST(&o->queue), at, why);
 }

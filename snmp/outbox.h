@@ -22,13 +22,13 @@ struct outbox {
 	struct outbox_rules rules;
 	struct letters queue; /* by sequence number */
 	size_t count, out;
-	int failures; /* in a row */
+	int failures; /* in a row, as far as they make the wait longer */
 	bool silent;  /* the last of them was no answer at all */
 	int64_t not_before_ns;
 	uint64_t dropped;
 };
 
-enum { OUTBOX_LETTERS_MOST = 4096 };
+enum { OUTBOX_LETTERS_MOST = 16384 };
 
 void outbox_init(struct outbox *o, const struct outbox_rules *rules);
 void outbox_put(struct outbox *o, struct letter *l); /* at its place by number */
@@ -60,5 +60,3 @@ void outbox_copied(struct letter *l, int64_t now_ns);
  * the oldest.  Answers how many were dropped.
  */
 size_t outbox_shrink(struct outbox *o, size_t most, struct instant at);
-/* Drops everything, as when the receiver is no longer wanted. */
-void outbox_drop_all(struct outbox *o, struct instant at, const char *why);

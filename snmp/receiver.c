@@ -84,9 +84,9 @@ letter_of(const struct receiver *r, int64_t seq)
 {
 	struct letter *l;
 
-	TAILQ_FOREACH(l, &r->outbox.queue, queue)
-	if (l->notice->seq == seq)
-		return l;
+	TAILQ_FOREACH (l, &r->outbox.queue, queue)
+		if (l->notice->seq == seq)
+			return l;
 	return NULL;
 }
 

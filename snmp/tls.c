@@ -18,7 +18,8 @@ struct tls_trust {
 struct tls {
 	gnutls_session_t session;
 	char *name;
-	bool begun; /* a record is half out: GnuTLS holds it, and wants to be asked again */
+	bool begun; /* a record is half out: GnuTLS holds it, and wants to be asked again
+		     */
 };
 
 static bool
@@ -32,7 +33,8 @@ files_read(struct tls_trust *t, const struct tls_setup *setup, struct err *e)
 		n = gnutls_certificate_set_x509_trust_file(t->credentials, setup->ca,
 		    GNUTLS_X509_FMT_PEM);
 	if (n <= 0)
-		return err_set(e, ERR_INPUT, "syslog.tls_ca %s: no certificate to trust: %s",
+		return err_set(e, ERR_INPUT,
+		    "syslog.tls_ca %s: no certificate to trust: %s",
 		    setup->ca[0] != '\0' ? setup->ca : "(the system's)",
 		    n < 0 ? gnutls_strerror(n) : "none in it");
 	if (setup->cert[0] == '\0')
@@ -70,7 +72,8 @@ is_address(const char *name)
 {
 	unsigned char room[16];
 
-	return inet_pton(AF_INET, name, room) == 1 || inet_pton(AF_INET6, name, room) == 1;
+	return inet_pton(AF_INET, name, room) == 1 ||
+	    inet_pton(AF_INET6, name, room) == 1;
 }
 
 bool
@@ -80,7 +83,8 @@ tls_begin(struct tls **out, struct tls_trust *trust, int fd, const char *name,
 	struct tls *t = mem_alloc(sizeof(*t));
 
 	t->name = mem_strdup(name);
-	if (gnutls_init(&t->session, GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL) < 0)
+	if (gnutls_init(&t->session, GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL) <
+	    0)
 		abort();
 	if (gnutls_priority_set(t->session, trust->priority) < 0 ||
 	    gnutls_credentials_set(t->session, GNUTLS_CRD_CERTIFICATE,

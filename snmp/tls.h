@@ -7,7 +7,7 @@
 
 /* Files in PEM; "" for each that is not there. */
 struct tls_setup {
-	const char *ca;        /* who may vouch for receivers; "": those of the system */
+	const char *ca;         /* who may vouch for receivers; "": those of the system */
 	const char *cert, *key; /* who we are, for receivers that ask */
 };
 
