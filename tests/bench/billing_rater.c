@@ -25,8 +25,8 @@ rater_round(void *context)
 		return 0;
 	}
 	if (out.shards == 0 || out.failed > 0 || out.accounts == 0) {
-		(void)fprintf(stderr, "%zu shards, %zu accounts, %zu failed\n", out.shards,
-		    out.accounts, out.failed);
+		(void)fprintf(stderr, "%zu shards, %zu accounts, %zu failed\n",
+		    out.shards, out.accounts, out.failed);
 		return 0;
 	}
 	return w->vm_hours;

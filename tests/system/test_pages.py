@@ -279,7 +279,7 @@ def test_tenant_stops_and_starts_the_vm(browser, world):
     browser.find("#ask-yes").click()
     browser.wait("it is stopped", lambda: browser.text("#done") == texts["did.stop"].replace("{name}", "test"), 40)
     assert world["hanok"].rest("GET", "virtual-machines")["virtualmachine"][0]["state"] == "Stopped"
-    assert not browser.all(button("stop"))
+    browser.wait("another button", lambda: not browser.all(button("stop")) and browser.all(button("start")))
     browser.js("arguments[0].click()", browser.find(button("start")))
     browser.wait("it runs again", lambda: browser.text("#done") == texts["did.start"].replace("{name}", "test"), 40)
 
