@@ -202,8 +202,8 @@ static void
 spool_keeps_the_later_and_survives_damage(void **unused_state unused)
 {
 	char folder[] = "/tmp/jeoul-spool-XXXXXX";
-	struct spool_record early = { .key = "k", .rank = 5, .payload = "early" };
-	struct spool_record late = { .key = "k", .rank = 9, .payload = "late" };
+	struct spool_record early = { .key = "k", .order = 5, .payload = "early" };
+	struct spool_record late = { .key = "k", .order = 9, .payload = "late" };
 	struct spool *s = NULL;
 	struct err e = ERR_INIT;
 	uint64_t count = 0;
