@@ -50,64 +50,64 @@ send_next(struct outbox *o, int64_t now_s)
 	return l;
 }
 
-static struct outbox
+static struct outbox *
 informs(void)
 {
-	struct outbox o;
+	static struct outbox o; /* a queue stays where it was made */
 
 	outbox_init(&o,
 	    &(struct outbox_rules){ .answered = true,
 		.settle_ns = 4 * NS_PER_S,
 		.window = 32 });
-	return o;
+	return &o;
 }
 
-static struct outbox
+static struct outbox *
 datagrams(void)
 {
-	struct outbox o;
+	static struct outbox o; /* a queue stays where it was made */
 
 	outbox_init(&o,
 	    &(struct outbox_rules){ .settle_ns = 4 * NS_PER_S, .window = 1000 });
-	return o;
+	return &o;
 }
 
 static void
 letters_of_one_alarm_wait_for_each_others_answer(void **unused_state unused)
 {
-	struct outbox o = informs();
-	struct letter *raise = letter(&o, "a");
-	struct letter *other = letter(&o, "b");
-	struct letter *clear = letter(&o, "a");
+	struct outbox *o = informs();
+	struct letter *raise = letter(o, "a");
+	struct letter *other = letter(o, "b");
+	struct letter *clear = letter(o, "a");
 
-	assert_ptr_equal(send_next(&o, 0), raise);
-	assert_ptr_equal(send_next(&o, 0), other);
-	assert_null(send_next(&o, 0));
-	outbox_confirmed(&o, raise, at);
-	assert_ptr_equal(send_next(&o, 0), clear);
-	outbox_confirmed(&o, other, at);
-	outbox_confirmed(&o, clear, at);
-	assert_int_equal(o.count + o.out, 0);
+	assert_ptr_equal(send_next(o, 0), raise);
+	assert_ptr_equal(send_next(o, 0), other);
+	assert_null(send_next(o, 0));
+	outbox_confirmed(o, raise, at);
+	assert_ptr_equal(send_next(o, 0), clear);
+	outbox_confirmed(o, other, at);
+	outbox_confirmed(o, clear, at);
+	assert_int_equal(o->count + o->out, 0);
 	assert_int_equal(clear->state, LETTER_CONFIRMED);
 }
 
 static void
 a_refused_datagram_comes_back_and_goes_first(void **unused_state unused)
 {
-	struct outbox o = datagrams();
-	struct letter *raise = letter(&o, "a");
-	struct letter *clear = letter(&o, "a");
+	struct outbox *o = datagrams();
+	struct letter *raise = letter(o, "a");
+	struct letter *clear = letter(o, "a");
 
-	assert_ptr_equal(send_next(&o, 0), raise);
-	assert_ptr_equal(send_next(&o, 0), clear);
-	outbox_refused(&o, 0, "nobody");
+	assert_ptr_equal(send_next(o, 0), raise);
+	assert_ptr_equal(send_next(o, 0), clear);
+	outbox_refused(o, 0, "nobody");
 	assert_string_equal(raise->error, "nobody");
-	assert_null(send_next(&o, 0));
-	assert_ptr_equal(send_next(&o, 1), raise);
-	assert_null(send_next(&o, 2)); /* the probe goes alone ... */
-	assert_int_equal(outbox_settle(&o, 4 * NS_PER_S, at), 0);
-	assert_int_equal(outbox_settle(&o, 5 * NS_PER_S, at), 1);
-	assert_ptr_equal(send_next(&o, 5), clear); /* ... until nobody complained */
+	assert_null(send_next(o, 0));
+	assert_ptr_equal(send_next(o, 1), raise);
+	assert_null(send_next(o, 2)); /* the probe goes alone ... */
+	assert_int_equal(outbox_settle(o, 4 * NS_PER_S, at), 0);
+	assert_int_equal(outbox_settle(o, 5 * NS_PER_S, at), 1);
+	assert_ptr_equal(send_next(o, 5), clear); /* ... until nobody complained */
 	assert_int_equal(raise->state, LETTER_TOLD);
 	assert_string_equal(raise->error, "");
 }
@@ -116,14 +116,14 @@ static void
 waits_grow_to_half_a_minute(void **unused_state unused)
 {
 	static const int64_t waits[] = { 1, 2, 4, 8, 16, 30, 30 };
-	struct outbox o = datagrams();
+	struct outbox *o = datagrams();
 	int64_t now = 100;
 
-	(void)letter(&o, "a");
+	(void)letter(o, "a");
 	for (size_t i = 0; i < ARRAY_LEN(waits); i++) {
-		assert_non_null(send_next(&o, now));
-		outbox_refused(&o, now * NS_PER_S, "nobody");
-		assert_null(outbox_next(&o, (now + waits[i]) * NS_PER_S - 1));
+		assert_non_null(send_next(o, now));
+		outbox_refused(o, now * NS_PER_S, "nobody");
+		assert_null(outbox_next(o, (now + waits[i]) * NS_PER_S - 1));
 		now += waits[i];
 	}
 }
@@ -131,73 +131,73 @@ waits_grow_to_half_a_minute(void **unused_state unused)
 static void
 many_refusals_of_one_burst_count_once(void **unused_state unused)
 {
-	struct outbox o = datagrams();
+	struct outbox *o = datagrams();
 
-	(void)letter(&o, "a");
-	(void)letter(&o, "b");
-	(void)send_next(&o, 0);
-	(void)send_next(&o, 0);
+	(void)letter(o, "a");
+	(void)letter(o, "b");
+	(void)send_next(o, 0);
+	(void)send_next(o, 0);
 	for (int i = 0; i < 10; i++)
-		outbox_refused(&o, 0, "nobody");
-	assert_int_equal(o.failures, 1);
+		outbox_refused(o, 0, "nobody");
+	assert_int_equal(o->failures, 1);
 }
 
 static void
 nobody_misses_a_receiver_that_is_owed_nothing(void **unused_state unused)
 {
-	struct outbox o = datagrams();
+	struct outbox *o = datagrams();
 
-	outbox_refused(&o, 0, "closed");
-	assert_int_equal(o.failures, 0);
+	outbox_refused(o, 0, "closed");
+	assert_int_equal(o->failures, 0);
 }
 
 static void
 silence_asks_for_a_copy_of_each_letter_once(void **unused_state unused)
 {
-	struct outbox o = informs();
-	struct letter *raise = letter(&o, "a");
+	struct outbox *o = informs();
+	struct letter *raise = letter(o, "a");
 	struct letter *clear;
 
-	assert_null(outbox_next_copy(&o));
-	(void)send_next(&o, 0);
-	assert_null(outbox_next_copy(&o));
-	outbox_silent(&o, raise, 3 * NS_PER_S, "no answer");
-	assert_ptr_equal(outbox_next_copy(&o), raise);
+	assert_null(outbox_next_copy(o));
+	(void)send_next(o, 0);
+	assert_null(outbox_next_copy(o));
+	outbox_silent(o, raise, 3 * NS_PER_S, "no answer");
+	assert_ptr_equal(outbox_next_copy(o), raise);
 	outbox_copied(raise, 3 * NS_PER_S);
-	assert_null(outbox_next_copy(&o));
-	clear = letter(&o, "a"); /* comes while it is silent */
-	assert_ptr_equal(outbox_next_copy(&o), clear);
+	assert_null(outbox_next_copy(o));
+	clear = letter(o, "a"); /* comes while it is silent */
+	assert_ptr_equal(outbox_next_copy(o), clear);
 	outbox_copied(clear, 3 * NS_PER_S);
-	assert_ptr_equal(send_next(&o, 4), raise);
-	outbox_confirmed(&o, raise, at);
-	assert_ptr_equal(send_next(&o, 4), clear); /* what it may have missed, in order */
+	assert_ptr_equal(send_next(o, 4), raise);
+	outbox_confirmed(o, raise, at);
+	assert_ptr_equal(send_next(o, 4), clear); /* what it may have missed, in order */
 }
 
 static void
 a_copy_to_nobody_is_none(void **unused_state unused)
 {
-	struct outbox o = informs();
-	struct letter *raise = letter(&o, "a");
+	struct outbox *o = informs();
+	struct letter *raise = letter(o, "a");
 
-	(void)send_next(&o, 0);
-	outbox_silent(&o, raise, 3 * NS_PER_S, "no answer");
+	(void)send_next(o, 0);
+	outbox_silent(o, raise, 3 * NS_PER_S, "no answer");
 	outbox_copied(raise, 3 * NS_PER_S);
-	outbox_refused(&o, 6 * NS_PER_S, "no route to host");
+	outbox_refused(o, 6 * NS_PER_S, "no route to host");
 	assert_false(raise->copied);
-	assert_null(outbox_next_copy(&o)); /* not into the void */
+	assert_null(outbox_next_copy(o)); /* not into the void */
 }
 
 static void
 a_late_answer_counts(void **unused_state unused)
 {
-	struct outbox o = informs();
-	struct letter *raise = letter(&o, "a");
+	struct outbox *o = informs();
+	struct letter *raise = letter(o, "a");
 
-	(void)send_next(&o, 0);
-	outbox_silent(&o, raise, 3 * NS_PER_S, "no answer");
-	outbox_confirmed(&o, raise, at);
-	assert_int_equal(o.count, 0);
-	assert_int_equal(o.failures, 0);
+	(void)send_next(o, 0);
+	outbox_silent(o, raise, 3 * NS_PER_S, "no answer");
+	outbox_confirmed(o, raise, at);
+	assert_int_equal(o->count, 0);
+	assert_int_equal(o->failures, 0);
 	assert_int_equal(raise->state, LETTER_CONFIRMED);
 }
 
@@ -224,56 +224,56 @@ a_stream_resends_what_broke_with_it(void **unused_state unused)
 static void
 too_many_leave_the_latest_of_each_alarm(void **unused_state unused)
 {
-	struct outbox o = datagrams();
-	struct letter *old = letter(&o, "a");
-	struct letter *latest_b = letter(&o, "b");
-	struct letter *latest_a = letter(&o, "a");
+	struct outbox *o = datagrams();
+	struct letter *old = letter(o, "a");
+	struct letter *latest_b = letter(o, "b");
+	struct letter *latest_a = letter(o, "a");
 
-	assert_int_equal(outbox_shrink(&o, 2, at), 1);
+	assert_int_equal(outbox_shrink(o, 2, at), 1);
 	assert_int_equal(old->state, LETTER_DROPPED);
-	assert_ptr_equal(TAILQ_FIRST(&o.queue), latest_b);
-	assert_int_equal(outbox_shrink(&o, 1, at), 1);
-	assert_ptr_equal(TAILQ_FIRST(&o.queue), latest_a);
-	assert_int_equal(o.dropped, 2);
+	assert_ptr_equal(TAILQ_FIRST(o->queue), latest_b);
+	assert_int_equal(outbox_shrink(o, 1, at), 1);
+	assert_ptr_equal(TAILQ_FIRST(o->queue), latest_a);
+	assert_int_equal(o->dropped, 2);
 }
 
 static void
 letters_stand_by_number_whenever_they_come(void **unused_state unused)
 {
-	struct outbox o = datagrams();
+	struct outbox *o = datagrams();
 	struct outbox late = datagrams();
 	struct letter *first = letter(&late, "a");
-	struct letter *second = letter(&o, "a");
+	struct letter *second = letter(o, "a");
 
 	TAILQ_REMOVE(&late.queue, first, queue);
-	outbox_put(&o, first);
-	assert_ptr_equal(TAILQ_FIRST(&o.queue), first);
+	outbox_put(o, first);
+	assert_ptr_equal(TAILQ_FIRST(o->queue), first);
 	assert_ptr_equal(TAILQ_NEXT(first, queue), second);
 }
 
 static void
 what_is_done_raises_the_revision_and_a_try_does_not(void **unused_state unused)
 {
-	struct outbox o = informs();
-	struct letter *l = letter(&o, "a");
+	struct outbox *o = informs();
+	struct letter *l = letter(o, "a");
 	int64_t before = l->notice->revision;
 
-	(void)send_next(&o, 0);
+	(void)send_next(o, 0);
 	assert_int_equal(l->notice->revision, before);
-	outbox_silent(&o, l, 3 * NS_PER_S, "no answer");
-	(void)send_next(&o, 4);
-	outbox_silent(&o, l, 7 * NS_PER_S, "no answer");
+	outbox_silent(o, l, 3 * NS_PER_S, "no answer");
+	(void)send_next(o, 4);
+	outbox_silent(o, l, 7 * NS_PER_S, "no answer");
 	assert_int_equal(l->notice->revision, before + 1); /* the reason, once */
-	(void)send_next(&o, 60);
-	outbox_confirmed(&o, l, at);
+	(void)send_next(o, 60);
+	outbox_confirmed(o, l, at);
 	assert_int_equal(l->notice->revision, before + 2);
 }
 
 static void
 a_notice_is_read_as_it_was_written(void **unused_state unused)
 {
-	struct outbox o = informs();
-	struct letter *l = letter(&o, "alarm");
+	struct outbox *o = informs();
+	struct letter *l = letter(o, "alarm");
 	struct buf text = BUF_INIT;
 	struct buf again = BUF_INIT;
 	struct notice *n = NULL;
@@ -282,8 +282,8 @@ a_notice_is_read_as_it_was_written(void **unused_state unused)
 	notice_texts(l->notice, "host.unreachable", "host", "kvm \"07\"", "x\ty");
 	l->notice->severity = SEVERITY_MINOR;
 	l->copied = true;
-	(void)send_next(&o, 0);
-	outbox_silent(&o, l, 0, "no answer");
+	(void)send_next(o, 0);
+	outbox_silent(o, l, 0, "no answer");
 	notice_write(l->notice, &text);
 	assert_true(notice_read(&n, buf_text(&text), &e));
 	notice_write(n, &again);
