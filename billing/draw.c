@@ -95,15 +95,23 @@ adjustment_take(struct drawing *d, struct late *l, size_t i, struct err *e)
 	return line_keep(d, &document, a->period.from, e);
 }
 
+/* Last in the transaction: the end of the chain is everybody's. */
 static bool
-settled_write(struct drawing *d, const struct late *l, struct err *e)
+settled_write(struct drawing *d, const struct late *l, struct instant now, struct err *e)
 {
-	for (size_t i = 0; i < l->settled_count; i++)
+	for (size_t i = 0; i < l->settled_count; i++) {
+		const struct doc_settled *s = &l->settled[i];
+
 		if (!db_run(d->db, STMT_LATE_SETTLED,
-			DB_ARGS(DB_NUMBER(d->account_id),
-			    DB_INSTANT(l->settled[i].period.from), l->settled[i].print),
+			DB_ARGS(DB_NUMBER(d->account_id), DB_INSTANT(s->period.from),
+			    s->print),
+			NULL, e) ||
+		    !db_run(d->db, STMT_CHAIN_USAGE,
+			DB_ARGS(DB_NUMBER(d->account_id), DB_INSTANT(s->period.from),
+			    s->print, DB_INSTANT(now)),
 			NULL, e))
 			return false;
+	}
 	return true;
 }
 
@@ -152,7 +160,8 @@ adjustments_draw(struct drawing *d, const struct calendar *c, struct late *l,
 		if (!adjustment_take(d, l, i, e))
 			return false;
 	tax_book_close(&d->bill->taxes, &d->bill->totals);
-	return lines_write(d, e) && settled_write(d, l, e) && draft_write(d, l, now, e);
+	return lines_write(d, e) && draft_write(d, l, now, e) &&
+	    settled_write(d, l, now, e);
 }
 
 static bool

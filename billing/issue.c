@@ -45,6 +45,7 @@ struct issuing {
 	struct json *body;
 	int64_t number;
 	char *name;
+	mpq_t due; /* total less credits and what was paid in advance */
 };
 
 static const char *
@@ -142,7 +143,108 @@ previous_write(struct jout *j, const struct issuing *x, struct err *e)
 }
 
 static bool
-document_write(struct buf *out, const struct issuing *x, struct err *e)
+is_showback(const struct issuing *x)
+{
+	return strcmp(text(x, DRAFT_KIND), "showback") == 0;
+}
+
+static void
+amount_write(struct jout *j, const char *key, const struct issuing *x, const mpq_t amount)
+{
+	const char *total = body_text(x, "total");
+	const char *point = strchr(total, '.');
+	scoped_free char *shown = rat_decimal(amount,
+	    point == NULL ? 0 : (unsigned)strlen(point + 1));
+
+	jout_string(j, key, shown);
+}
+
+/* min(what there is, what is due) is used; both of what is left are lessened. */
+static void
+due_lessen(mpq_t used, mpq_t there, mpq_t due)
+{
+	mpq_set(used, due);
+	exact_min(used, there);
+	mpq_sub(there, there, used);
+	mpq_sub(due, due, used);
+}
+
+static bool
+credit_write(struct jout *j, struct issuing *x, const struct rows *r, size_t row,
+    struct err *e)
+{
+	scoped_exact mpq_t left;
+	scoped_exact mpq_t used;
+
+	mpq_inits(left, used, NULL);
+	if (!rat_parse(left, rows_text(r, row, 2), e))
+		return false;
+	due_lessen(used, left, x->due);
+	jout_open(j, NULL, '{');
+	jout_string(j, "id", rows_text(r, row, 0));
+	jout_string(j, "name", rows_text(r, row, 1));
+	amount_write(j, "used", x, used);
+	amount_write(j, "left", x, left);
+	jout_string(j, "expires", rows_text(r, row, 3));
+	jout_close(j, '}');
+	return true;
+}
+
+static bool
+credits_write(struct jout *j, struct issuing *x, struct err *e)
+{
+	const struct jval *period = json_get(json_root(x->body), "period");
+	scoped(rows_clear) struct rows *r = NULL;
+
+	if (!db_query(x->db, STMT_ISSUE_CREDITS,
+		DB_ARGS(DB_NUMBER(x->account_id), body_text(x, "currency"),
+		    json_text(json_get(period, "end"))),
+		&r, e))
+		return false;
+	jout_open(j, "credits", '[');
+	for (size_t row = 0; row < rows_count(r) && mpq_sgn(x->due) > 0; row++)
+		if (!credit_write(j, x, r, row, e))
+			return false;
+	jout_close(j, ']');
+	return true;
+}
+
+static bool
+prepaid_write(struct jout *j, struct issuing *x, struct err *e)
+{
+	scoped(rows_clear) struct rows *r = NULL;
+	scoped_exact mpq_t left;
+	scoped_exact mpq_t used;
+
+	mpq_inits(left, used, NULL);
+	if (!db_query(x->db, STMT_ISSUE_PREPAID,
+		DB_ARGS(DB_NUMBER(x->account_id), body_text(x, "currency")), &r, e) ||
+	    !rat_parse(left, rows_text(r, 0, 0), e))
+		return false;
+	if (mpq_sgn(left) <= 0 || mpq_sgn(x->due) <= 0)
+		return true;
+	due_lessen(used, left, x->due);
+	jout_open(j, "prepaid", '{');
+	amount_write(j, "used", x, used);
+	amount_write(j, "left", x, left);
+	jout_close(j, '}');
+	return true;
+}
+
+/* A showback costs nobody anything: it uses up no credit and posts nothing. */
+static bool
+due_write(struct jout *j, struct issuing *x, struct err *e)
+{
+	if (!rat_parse(x->due, body_text(x, "total"), e))
+		return false;
+	if (!is_showback(x) && (!credits_write(j, x, e) || !prepaid_write(j, x, e)))
+		return false;
+	amount_write(j, "due", x, x->due);
+	return true;
+}
+
+static bool
+document_write(struct buf *out, struct issuing *x, struct err *e)
 {
 	struct jout j = JOUT_INIT(out);
 
@@ -157,7 +259,8 @@ document_write(struct buf *out, const struct issuing *x, struct err *e)
 	issuer_write(&j, x);
 	if (!previous_write(&j, x, e))
 		return false;
-	jout_string(&j, "due", body_text(x, "total"));
+	if (!due_write(&j, x, e))
+		return false;
 	jout_raw(&j, "body", text(x, DRAFT_BODY));
 	jout_close(&j, '}');
 	return buf_ok(out) ||
@@ -167,19 +270,25 @@ document_write(struct buf *out, const struct issuing *x, struct err *e)
 static bool
 statement_put(struct issuing *x, const char *document, struct err *e)
 {
+	scoped(rows_clear) struct rows *r = NULL;
 	const struct jval *period = json_get(json_root(x->body), "period");
 	scoped_free char *key = mem_printf("%s/%s/statement", text(x, DRAFT_ACCOUNT_UUID),
 	    json_text(json_get(period, "start")));
+	scoped_free char *due = rat_text(x->due);
 
-	return db_run(x->db, STMT_ISSUE_STATEMENT,
-	    DB_ARGS(DB_NUMBER(x->account_id), text(x, DRAFT_STATEMENT), key,
-		text(x, DRAFT_KIND), text(x, DRAFT_ISSUER_ID),
-		series_of(text(x, DRAFT_KIND)), text(x, DRAFT_YEAR), DB_NUMBER(x->number),
-		x->name, json_text(json_get(period, "start")),
-		json_text(json_get(period, "end")), DB_INSTANT(x->now),
-		body_text(x, "currency"), body_text(x, "subtotal"), body_text(x, "tax"),
-		body_text(x, "total"), body_text(x, "total"), NULL, document),
-	    NULL, e);
+	if (!db_query(x->db, STMT_ISSUE_STATEMENT,
+		DB_ARGS(DB_NUMBER(x->account_id), text(x, DRAFT_STATEMENT), key,
+		    text(x, DRAFT_KIND), text(x, DRAFT_ISSUER_ID),
+		    series_of(text(x, DRAFT_KIND)), text(x, DRAFT_YEAR),
+		    DB_NUMBER(x->number), x->name, json_text(json_get(period, "start")),
+		    json_text(json_get(period, "end")), DB_INSTANT(x->now),
+		    body_text(x, "currency"), body_text(x, "subtotal"),
+		    body_text(x, "tax"), body_text(x, "total"), due, NULL, document),
+		&r, e))
+		return false;
+	return is_showback(x) ||
+	    db_run(x->db, STMT_ISSUE_POST,
+		DB_ARGS(DB_NUMBER(x->account_id), x->name, rows_text(r, 0, 0)), NULL, e);
 }
 
 static bool
@@ -204,8 +313,13 @@ period_issue(struct issuing *x, struct err *e)
 			    text(x, DRAFT_ACCOUNT));
 	}
 	return db_run(x->db, STMT_ISSUE_CLOSE,
-	    DB_ARGS(DB_NUMBER(x->account_id), DB_INSTANT(x->starts), DB_INSTANT(x->now)),
-	    NULL, e);
+		   DB_ARGS(DB_NUMBER(x->account_id), DB_INSTANT(x->starts),
+		       DB_INSTANT(x->now)),
+		   NULL, e) &&
+	    db_run(x->db, STMT_ISSUE_SEAL,
+		DB_ARGS(DB_NUMBER(x->account_id), DB_INSTANT(x->starts),
+		    DB_INSTANT(x->now)),
+		NULL, e);
 }
 
 bool
@@ -228,11 +342,13 @@ issue_one(struct db *db, struct instant now, bool *any, struct err *e)
 		&draft, e))
 		return false;
 	x.draft = draft;
+	mpq_init(x.due);
 	if (rows_count(draft) != 1)
 		return err_set(e, ERR_AGAIN,
 		    "account %lld: its draft was taken meanwhile",
 		    (long long)x.account_id);
 	ok = period_issue(&x, e);
+	mpq_clear(x.due);
 	json_free(x.body);
 	free(x.name);
 	*any = ok;

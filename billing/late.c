@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* late: what became known about closed periods after their statements */
 #include "billing/late.h"
+#include "base/log.h"
 #include "billing/sku.h"
 #include "billing_stmt.gen.h"
 #include <stdlib.h>
@@ -297,6 +298,44 @@ late_find(struct late *l, struct db *db, const struct calendar *c, int64_t accou
 		return false;
 	for (size_t row = 0; row < rows_count(r); row++)
 		if (!period_look(l, &k, r, row, e))
+			return false;
+	return true;
+}
+
+static bool
+print_note(struct db *db, int64_t account_id, const struct rows *r, size_t row,
+    struct instant now, struct err *e)
+{
+	struct instant period = { rows_i64(r, row, 0) * NS_PER_US };
+	scoped(rows_clear) struct rows *changed = NULL;
+	char text[CLOCK_TEXT_MAX];
+
+	if (!db_query(db, STMT_CHAIN_USAGE,
+		DB_ARGS(DB_NUMBER(account_id), DB_INSTANT(period), rows_text(r, row, 1),
+		    DB_INSTANT(now)),
+		&changed, e))
+		return false;
+	if (rows_bool(changed, 0, 0))
+		log_warning(
+		    "account %lld: usage of its closed period from %s has changed; "
+		    "the next statement has the difference",
+		    (long long)account_id, instant_text(period, text));
+	return db_run(db, STMT_LOOK_DONE,
+	    DB_ARGS(DB_NUMBER(account_id), DB_INSTANT(period), DB_INSTANT(now)), NULL, e);
+}
+
+bool
+late_look(struct db *db, int64_t account_id, struct instant now, struct err *e)
+{
+	scoped(rows_clear) struct rows *r = NULL;
+	struct instant since = { now.ns - LATE_NS };
+
+	if (!db_query(db, STMT_LOOK_PERIODS,
+		DB_ARGS(DB_NUMBER(account_id), DB_INSTANT(since), DB_INSTANT(now)), &r,
+		e))
+		return false;
+	for (size_t row = 0; row < rows_count(r); row++)
+		if (!print_note(db, account_id, r, row, now, e))
 			return false;
 	return true;
 }

@@ -25,3 +25,11 @@ void late_done(struct late *l);
  */
 must_check bool late_find(struct late *l, struct db *db, const struct calendar *c,
     int64_t account_id, struct instant now, struct err *e);
+
+/*
+ * Once a day: where the usage of a closed period is not what it was when it was charged
+ * or looked at last, the chain gets its new print, so that the change is on record
+ * before the next statement settles it.  Writes; belongs into a fenced transaction.
+ */
+must_check bool late_look(struct db *db, int64_t account_id, struct instant now,
+    struct err *e);

@@ -7,6 +7,7 @@
 #include "billing/calendar_db.h"
 #include "billing/draw.h"
 #include "billing/issue.h"
+#include "billing/late.h"
 #include "billing/periods.h"
 #include "billing/shards.h"
 #include "billing_stmt.gen.h"
@@ -195,6 +196,14 @@ typedef bool (
     *account_duty)(struct account_work *w, struct rater_round *out, struct err *e);
 
 static bool
+account_look(struct db *db, void *context, struct err *e)
+{
+	struct account_work *w = context;
+
+	return fence(w, e) && late_look(db, w->account_id, w->now, e);
+}
+
+static bool
 account_settle(struct account_work *w, struct rater_round *out, struct err *e)
 {
 	bool done;
@@ -203,7 +212,8 @@ account_settle(struct account_work *w, struct rater_round *out, struct err *e)
 		return false;
 	out->accounts += done ? 1 : 0;
 	out->failed += !done && !w->lost ? 1 : 0;
-	return !done || account_close(w, out, e);
+	return !done ||
+	    (account_close(w, out, e) && account_do(w, account_look, &done, e));
 }
 
 static bool
@@ -251,7 +261,8 @@ some_issue(struct db *db, void *context, struct err *e)
 	bool any = true;
 
 	w->issued = 0;
-	if (!shards_fence_numbering(&w->rater->shards, &w->lost, e))
+	if (!shards_fence_numbering(&w->rater->shards, &w->lost, e) ||
+	    !db_run(db, STMT_CREDIT_EXPIRE, DB_ARGS(DB_INSTANT(w->now)), NULL, e))
 		return false;
 	while (any && w->issued < ISSUED_AT_ONCE) {
 		if (!issue_one(db, w->now, &any, e))
@@ -309,6 +320,8 @@ rater_work(struct rater *r, struct instant now, struct rater_round *out, struct 
 	if (!connected(r, e) || !shards_take(&r->shards, e))
 		return false;
 	out->shards = shards_count(&r->shards);
+	if (!db_run(r->db, STMT_CHAIN_TARIFFS, DB_ARGS(DB_INSTANT(now)), NULL, e))
+		return false;
 	return shards_walk(r, now, account_settle, out, e) &&
 	    backlog_close(r, now, out, e);
 }

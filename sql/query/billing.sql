@@ -379,7 +379,59 @@ values ($1, $2, $3, $4, $5, $6);
 insert into statement (account_id, id, uuid, kind, issuer_id, series, year, number, name, period_from, period_to,
     issued_at, currency, subtotal, tax, total, due, refers_to, document, sha256)
 values ($1, $2, md5($3)::uuid, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19::text,
-    encode(sha256(convert_to($19::text, 'UTF8')), 'hex'));
+    encode(sha256(convert_to($19::text, 'UTF8')), 'hex'))
+returning uuid;
+
+-- name: issue_credits
+-- What is left of an account's credits, those that end first first; what has ended before the
+-- period's end is gone.
+select g.uuid, g.name, (-b.balance)::text, to_char(g.expires at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+from credit_grant g
+join ledger_balance b on b.account_id = g.account_id and b.ledger = 'credit/' || g.uuid and b.currency = g.currency
+where g.account_id = $1 and g.currency = $2 and (g.expires is null or g.expires >= $3::timestamptz) and b.balance < 0
+order by g.expires nulls last, g.granted_at, g.uuid;
+
+-- name: issue_prepaid
+select coalesce(sum(-balance), 0)::text from ledger_balance
+where account_id = $1 and ledger = 'prepaid' and currency = $2 and balance < 0;
+
+-- name: issue_post
+select statement_post($1, $2, $3::uuid);
+
+-- name: issue_seal
+select chain_period($1, $2, $3);
+
+-- name: chain_tariffs
+select chain_tariffs($1);
+
+-- name: chain_usage
+select chain_usage($1, $2, $3, $4);
+
+-- name: look_periods
+-- Closed periods whose usage was not looked at for a day.
+select (extract(epoch from starts) * 1000000)::bigint, usage_print(account_id, starts, ends)
+from billing_period
+where account_id = $1 and closed_at is not null and ends > $2::timestamptz
+  and coalesce(looked_at, closed_at) < $3::timestamptz - interval '1 day';
+
+-- name: look_done
+update billing_period set looked_at = $3 where account_id = $1 and starts = $2::timestamptz;
+
+-- name: audit_verify
+select seq, kind, key, problem from audit_verify($1::boolean) limit 1000;
+
+-- name: audit_head
+select h.seq, h.hash, (select count(*) from chain), (select count(*) from chain where kind = 'statement') from chain_head h;
+
+-- name: credit_expire
+-- What is left of credits that ended goes back, once all periods up to their end are closed.
+select ledger_transfer(g.account_id, 'credit/' || g.uuid || '/expired', 'credit/' || g.uuid, 'promotion', g.currency,
+    -b.balance, 'credit ' || g.name || ' expired', null, $1::timestamptz)
+from credit_grant g
+join ledger_balance b on b.account_id = g.account_id and b.ledger = 'credit/' || g.uuid and b.currency = g.currency
+where g.expires < $1::timestamptz and b.balance < 0
+  and not exists (select from billing_period p where p.account_id = g.account_id and p.closed_at is null
+                  and p.ends <= g.expires);
 
 -- name: issue_close
 update billing_period set closed_at = $3

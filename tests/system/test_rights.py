@@ -20,14 +20,16 @@ CHANGE = {
     ("provision", "lifetime"): {"valid_to", "close_reason"},
     ("meter", "usage_window"): "all but the key",
     ("billing", "accrual"): "all but the key",
-    ("billing", "billing_period"): {"drawn_at", "statement_id", "draft", "settled", "closed_at"},
+    ("billing", "billing_period"): {"drawn_at", "statement_id", "draft", "settled", "closed_at",
+                                     "looked_at"},
     ("billing", "accrual_run"): "all but the key",
 }
 KEYS = {"resource_kind", "vm_id"}  # of usage_window: belong to its key
 INSERT = {"lifetime": {"provision"}, "usage_window": {"meter"}, "meter_gap": {"meter"},
           "billing_calendar": {"billing"}, "accrual": {"billing"}, "accrual_run": {"billing"},
           "billing_period": {"billing"}, "statement": {"billing"}, "statement_line": {"billing"},
-          "statement_number": {"billing"}, "tariff_version": {"web"}, "account_tariff": {"web"}, "notification": {"snmp"}}
+          "statement_number": {"billing"}, "ledger_entry": set(), "credit_grant": set(), "chain": set(),
+          "chain_head": set(), "tariff_version": {"web"}, "account_tariff": {"web"}, "notification": {"snmp"}}
 
 
 @pytest.fixture(scope="module")
