@@ -234,6 +234,11 @@ series_begin(struct inventory *in, struct series *s, enum series_kind kind, int6
 	s->vm_id = vm_id;
 	s->next_by_id = *bucket;
 	*bucket = s;
+	s->next = in->series;
+	s->link = &in->series;
+	if (s->next != NULL)
+		s->next->link = &s->next;
+	in->series = s;
 	in->unloaded++;
 }
 
@@ -331,6 +336,9 @@ series_end_of_life(struct inventory *in, struct series *s)
 	while (*at != s)
 		at = &(*at)->next_by_id;
 	*at = s->next_by_id;
+	*s->link = s->next;
+	if (s->next != NULL)
+		s->next->link = s->link;
 	if (!s->loaded)
 		in->unloaded--;
 	series_done(s);
@@ -498,7 +506,6 @@ void
 inventory_each(struct inventory *in, void (*visit)(void *context, struct series *s),
     void *context)
 {
-	for (size_t b = 0; b < INVENTORY_BUCKETS; b++)
-		for (struct series *s = in->by_id[b]; s != NULL; s = s->next_by_id)
-			visit(context, s);
+	for (struct series *s = in->series; s != NULL; s = s->next)
+		visit(context, s);
 }

@@ -79,6 +79,7 @@ struct inventory {
 	struct meter_host *hosts;
 	struct meter_vm *buckets[INVENTORY_BUCKETS];
 	struct series *by_id[INVENTORY_BUCKETS];
+	struct series *series; /* all of them: looked through each second */
 	struct account_rule *rules;
 	size_t host_count, vm_count, unloaded;
 	/* Called before a series changes its owner or ends, so that its row is kept. */

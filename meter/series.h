@@ -38,6 +38,7 @@ enum { SERIES_VCPUS_MOST = 256, SERIES_EPOCH_MAX = 128 };
 
 struct series {
 	struct series *next_by_id; /* the inventory's table */
+	struct series *next, **link; /* the inventory's list; link points here */
 	enum series_kind kind;
 	int64_t account_id, resource_id, vm_id;
 	bool simulated;
