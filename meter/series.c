@@ -173,10 +173,16 @@ void
 series_move(struct series *s, int64_t account_id)
 {
 	s->account_id = account_id;
-	s->to = s->through;
+	s->from = s->to = s->through;
 	sums_clear(s);
 	s->sent = (struct instant){ 0 };
 	s->dirty = false;
+}
+
+bool
+series_has_row(const struct series *s)
+{
+	return s->sampled && s->samples > 0;
 }
 
 void

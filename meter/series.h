@@ -107,4 +107,8 @@ void series_epoch(char out[SERIES_EPOCH_MAX], const char *host_uuid, int64_t dom
  * the last reading was, so that one who gets it back within the hour has two rows. */
 void series_move(struct series *s, int64_t account_id);
 
+/* Whether there is a row: none before the first reading, nor between a change of the
+ * owner and the next one. */
+bool series_has_row(const struct series *s);
+
 void series_done(struct series *s);

@@ -13,7 +13,7 @@ row_keep(void *context, struct series *s)
 {
 	char key[160];
 
-	if (!s->sampled || (!s->dirty && s->through.ns == s->sent.ns))
+	if (!series_has_row(s) || (!s->dirty && s->through.ns == s->sent.ns))
 		return;
 	keep_key(key, s);
 	closed_add(context, STORE_WINDOW, key, s->through.ns, store_line(s));

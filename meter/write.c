@@ -428,7 +428,7 @@ unsent_add(void *context, struct series *s)
 	struct meter *m = context;
 	struct flight *f = &m->flight;
 
-	if (!s->sampled || !s->loaded || s->through.ns == s->sent.ns ||
+	if (!series_has_row(s) || !s->loaded || s->through.ns == s->sent.ns ||
 	    m->now.mono.ns < s->refused_until.ns)
 		return;
 	store_job_add(f->job, STORE_WINDOW, store_line(s));
@@ -497,7 +497,7 @@ is_open(struct meter *m, const char *key, const char *line)
 	    : NULL;
 	char own[160];
 
-	if (s == NULL || !s->sampled)
+	if (s == NULL || !series_has_row(s))
 		return false;
 	keep_key(own, s);
 	return strcmp(own, key) == 0;
