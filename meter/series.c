@@ -99,7 +99,8 @@ vcpus_take(struct series *s, const struct series_reading *r, struct step *st)
 {
 	/* The first answer about vCPUs of an adopted guest is a baseline, also when its
 	 * other counters were read before; one that is plugged in later counts whole. */
-	bool from_zero = s->fresh || s->vcpu_count > 0 || st->then.epoch != st->now.epoch;
+	bool from_zero = s->fresh || s->vcpu_count > 0 ||
+	    (s->sampled && st->then.epoch != st->now.epoch);
 
 	for (size_t i = 0; i < r->vcpu_count; i++) {
 		bool known = i < s->vcpu_count;
