@@ -69,6 +69,8 @@ struct meter_vm {
 	struct instant unmetered_since; /* told; ns 0: measured */
 	/* the guarded lane: disks and balloon are due; the channel is taken */
 	struct mono full_due;
+	/* what it said of the guest's memory, which rides with the next fast reading */
+	struct read_value rss, guest_free;
 	bool quarantined;
 	struct instant blocked_since; /* told; ns 0: its channel is idle */
 };

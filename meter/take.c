@@ -164,6 +164,8 @@ take_fast(struct meter *m, struct meter_vm *v, const struct meter_host *h,
 	}
 	reading_set(&r, FIELD_CPU, vm->cpu_ns);
 	gauge_set(&r, GAUGE_MEMORY, &memory);
+	gauge_set(&r, GAUGE_MEMORY_RSS, &v->rss);
+	gauge_set(&r, GAUGE_MEMORY_UNUSED, &v->guest_free);
 	gap_note(m, &v->vm, &r, m->set.step_ns,
 	    "not sampled; its counters went on and are billed at the end");
 	take(m, &v->vm, &r);
@@ -183,14 +185,11 @@ disk_reading(struct series_reading *r, const struct read_disk *d)
 	gauge_set(r, GAUGE_PHYSICAL, &d->physical);
 }
 
-/* The gauges of the guest itself ride with its next fast reading. */
 static void
-memory_take(struct series *s, const struct read_memory *memory)
+last_seen(struct read_value *out, const struct read_value *now)
 {
-	s->gauge[GAUGE_MEMORY_RSS] = memory->rss.value;
-	s->has_gauge[GAUGE_MEMORY_RSS] = memory->rss.has;
-	s->gauge[GAUGE_MEMORY_UNUSED] = memory->guest_free.value;
-	s->has_gauge[GAUGE_MEMORY_UNUSED] = memory->guest_free.has;
+	if (now->has)
+		*out = *now;
 }
 
 static void
@@ -215,7 +214,8 @@ take_guarded(struct meter *m, struct meter_vm *v, const struct meter_host *h,
 			: "not sampled; its counters went on and are billed at the end");
 		take(m, s, &r);
 	}
-	memory_take(&v->vm, &vm->memory);
+	last_seen(&v->rss, &vm->memory.rss);
+	last_seen(&v->guest_free, &vm->memory.guest_free);
 	if (vm->disk_count > 0 || v->volumes == NULL)
 		v->full_due.ns = m->now.mono.ns + m->set.guarded_ns -
 		    lane_step(m, LANE_GUARDED) / 2;
