@@ -31,6 +31,7 @@ keep_open(struct keep **out, const char *folder, struct err *e)
 
 	k->folder = mem_strdup(folder);
 	if (!spool_open(&k->spool, path, e)) {
+		keep_snapshot_forget(k);
 		keep_close(k);
 		return false;
 	}
@@ -180,4 +181,13 @@ keep_snapshot_read(struct keep *k, char **text, struct err *e)
 	*text = file_read(f);
 	(void)fclose(f); /* it was only read */
 	return *text != NULL || err_set(e, ERR_INTERNAL, "%s can't be read", path);
+}
+
+/* On a full disk nothing can be written, but a file can go. */
+void
+keep_snapshot_forget(const struct keep *k)
+{
+	scoped_free char *path = mem_printf("%s/inventory", k->folder);
+
+	(void)remove(path); /* mostly it is gone already */
 }

@@ -74,6 +74,29 @@ same_run(const char *then, const char *now)
 	    strncmp(then, now, length) == 0 && now[length] == '/';
 }
 
+/* host/id/begin[/port]: the same but for the begin. */
+static bool
+same_but_begin(const char *then, const char *now)
+{
+	const char *end = strchr(then, '/');
+	const char *port;
+
+	end = end != NULL ? strchr(end + 1, '/') : NULL;
+	if (end == NULL || strncmp(then, now, (size_t)(end - then) + 1) != 0)
+		return false;
+	port = strchr(end + 1, '/');
+	now = strchr(now + (end - then) + 1, '/');
+	return port == NULL || now == NULL ? port == now : strcmp(port, now) == 0;
+}
+
+static bool
+goes_on(const struct series *s, const struct series_reading *r)
+{
+	return same_run(s->epoch, r->epoch) ||
+	    (r->guessed.ns != 0 && s->through.ns >= r->guessed.ns &&
+		same_but_begin(s->epoch, r->epoch));
+}
+
 struct step {
 	struct counter_reading then, now;
 	bool reset;
@@ -154,8 +177,7 @@ series_take(struct series *s, const struct series_reading *r)
 	st.then.t = s->through;
 	st.now.t = r->at;
 	st.now.epoch = counter_epoch(r->epoch);
-	st.then.epoch = same_run(s->epoch, r->epoch) ? st.now.epoch
-						     : counter_epoch(s->epoch);
+	st.then.epoch = goes_on(s, r) ? st.now.epoch : counter_epoch(s->epoch);
 	fields_take(s, r, &st);
 	if (r->vcpu_count > 0)
 		vcpus_take(s, r, &st);

@@ -72,6 +72,9 @@ struct series_reading {
 	struct instant at;
 	const char *epoch;
 	bool simulated; /* a test driver made these numbers up */
+	/* The epoch's begin is a guess (ns 0: it is known): readings since then were of the
+	 * same run, although their epoch could not say so. */
+	struct instant guessed;
 	uint64_t value[FIELD_COUNT];
 	bool has[FIELD_COUNT];
 	size_t vcpu_count;

@@ -20,39 +20,60 @@ row_keep(void *context, struct series *s)
 	s->dirty = false;
 }
 
+/* One look at a guest. */
+struct sight {
+	const struct meter_host *host;
+	const struct read_vm *vm;
+	struct instant at;    /* whole microseconds, as a row keeps them */
+	struct instant known; /* when its run began, as the lifetimes say */
+	struct instant begun; /* the same, or later: a run that nobody saw begin */
+	bool simulated;
+};
+
 /* ---- which run of the guest's process it is */
 
 /*
  * A counter that goes down within a run says that the run is another one, that nobody
  * saw begin: all of the guest's counters began anew with it, also those that are higher
- * by now.  Its begin stands in the epoch of the guest's own row, so it is known after a
- * restart too.
+ * by now.  It is taken to have begun just after the last reading of the old one; that
+ * stands in the epoch of the guest's own row, so it is known after a restart too.
  */
-static struct instant
-run_begin(const struct meter_vm *v, const char *host_uuid, int64_t domain_id,
-    struct instant begun)
+static void
+run_find(struct sight *g, const struct meter_vm *v)
 {
 	char prefix[READ_UUID_MAX + 24];
 	size_t length;
 	struct instant found;
 
-	(void)snprintf(prefix, sizeof(prefix), "%s/%lld/", host_uuid,
-	    (long long)domain_id);
+	(void)snprintf(prefix, sizeof(prefix), "%s/%lld/", g->host->uuid,
+	    (long long)g->vm->domain_id);
 	length = strlen(prefix);
 	if (!v->vm.sampled || strncmp(v->vm.epoch, prefix, length) != 0)
-		return begun;
+		return;
 	found.ns = (int64_t)strtoll(v->vm.epoch + length, NULL, 10) * NS_PER_US;
-	return found.ns > begun.ns ? found : begun;
+	if (found.ns > g->begun.ns)
+		g->begun = found;
 }
 
-static bool
-went_down(const struct meter_vm *v, const char *epoch, const struct read_vm *vm)
+static void
+epoch_of(char out[SERIES_EPOCH_MAX], const struct sight *g, const char *port)
+{
+	series_epoch(out, g->host->uuid, g->vm->domain_id, g->begun, port);
+}
+
+/* Its CPU time falls with the process only. */
+static void
+fall_find(struct sight *g, const struct meter_vm *v)
 {
 	const struct series *s = &v->vm;
+	char epoch[SERIES_EPOCH_MAX];
 
-	if (!s->has[FIELD_CPU] || strcmp(s->epoch, epoch) != 0)
-		return false;
-	return vm->cpu_ns < s->raw[FIELD_CPU] && vm->at.ns > s->through.ns;
+	epoch_of(epoch, g, "");
+	if (!s->has[FIELD_CPU] || strcmp(s->epoch, epoch) != 0 ||
+	    g->vm->cpu_ns >= s->raw[FIELD_CPU] || g->at.ns <= s->through.ns)
+		return;
+	log_warning("vm %s: its CPU time went down: a run that nobody saw begin", v->uuid);
+	g->begun.ns = (s->through.ns / NS_PER_US + 1) * NS_PER_US;
 }
 
 /* ---- one reading */
@@ -62,6 +83,18 @@ reading_set(struct series_reading *r, enum series_field f, uint64_t value)
 {
 	r->value[f] = value;
 	r->has[f] = true;
+}
+
+static struct series_reading
+reading_of(const struct sight *g, const char *epoch)
+{
+	struct series_reading r = { .at = g->at,
+		.epoch = epoch,
+		.simulated = g->simulated };
+
+	if (g->begun.ns != g->known.ns)
+		r.guessed = g->begun;
+	return r;
 }
 
 static void
@@ -88,12 +121,13 @@ gap_put(struct meter *m, const struct series *s, struct instant from, struct ins
 	closed_add(m, STORE_GAP, key, to.ns, buf_take(&b));
 }
 
-/* A run that goes on without having been looked at: told, never guessed. */
+/* A run that goes on (as the lifetimes say, wherever) without having been looked at: told,
+ * never guessed. */
 static void
 gap_note(struct meter *m, const struct series *s, const struct series_reading *r,
-    int64_t step_ns, const char *why)
+    struct instant begun, int64_t step_ns, const char *why)
 {
-	if (s->sampled && strcmp(s->epoch, r->epoch) == 0 &&
+	if (s->sampled && s->through.ns >= begun.ns &&
 	    r->at.ns - s->through.ns > GAP_STEPS * step_ns)
 		gap_put(m, s, s->through, r->at, why);
 }
@@ -114,20 +148,18 @@ take(struct meter *m, struct series *s, const struct series_reading *r)
 }
 
 static void
-nics_take(struct meter *m, struct meter_vm *v, const struct meter_host *h,
-    const struct read_vm *vm, struct instant begun, bool simulated)
+nics_take(struct meter *m, struct meter_vm *v, const struct sight *g)
 {
-	for (size_t i = 0; i < vm->nic_count; i++) {
-		struct series *card = inventory_device(v->nics, vm->nics[i].mac);
+	for (size_t i = 0; i < g->vm->nic_count; i++) {
+		const struct read_nic *n = &g->vm->nics[i];
+		struct series *card = inventory_device(v->nics, n->mac);
 		char epoch[SERIES_EPOCH_MAX];
-		struct series_reading r = { .at = vm->at,
-			.epoch = epoch,
-			.simulated = simulated };
+		struct series_reading r = reading_of(g, epoch);
 		if (card == NULL)
 			continue; /* plugged in just now: the tables follow */
-		series_epoch(epoch, h->uuid, vm->domain_id, begun, vm->nics[i].port);
-		reading_set(&r, FIELD_NET_RX, vm->nics[i].rx_bytes);
-		reading_set(&r, FIELD_NET_TX, vm->nics[i].tx_bytes);
+		epoch_of(epoch, g, n->port);
+		reading_set(&r, FIELD_NET_RX, n->rx_bytes);
+		reading_set(&r, FIELD_NET_TX, n->tx_bytes);
 		take(m, card, &r);
 	}
 }
@@ -143,33 +175,25 @@ measured(struct meter *m, struct meter_vm *v)
 }
 
 static void
-take_fast(struct meter *m, struct meter_vm *v, const struct meter_host *h,
-    const struct read_vm *vm, struct instant begun, bool simulated)
+take_fast(struct meter *m, struct meter_vm *v, struct sight *g)
 {
+	const struct read_value memory = { g->vm->memory_kib * 1024, true };
 	char epoch[SERIES_EPOCH_MAX];
-	struct series_reading r = { .at = vm->at,
-		.epoch = epoch,
-		.simulated = simulated,
-		.vcpu_count = vm->vcpu_count,
-		.vcpu_ns = vm->vcpu_ns };
-	const struct read_value memory = { vm->memory_kib * 1024, true };
+	struct series_reading r;
 
-	begun = run_begin(v, h->uuid, vm->domain_id, begun);
-	series_epoch(epoch, h->uuid, vm->domain_id, begun, "");
-	if (went_down(v, epoch, vm)) {
-		log_warning("vm %s: its CPU time went down: a run that nobody saw begin",
-		    v->uuid);
-		begun = vm->at;
-		series_epoch(epoch, h->uuid, vm->domain_id, begun, "");
-	}
-	reading_set(&r, FIELD_CPU, vm->cpu_ns);
+	fall_find(g, v);
+	epoch_of(epoch, g, "");
+	r = reading_of(g, epoch);
+	r.vcpu_count = g->vm->vcpu_count;
+	r.vcpu_ns = g->vm->vcpu_ns;
+	reading_set(&r, FIELD_CPU, g->vm->cpu_ns);
 	gauge_set(&r, GAUGE_MEMORY, &memory);
 	gauge_set(&r, GAUGE_MEMORY_RSS, &v->rss);
 	gauge_set(&r, GAUGE_MEMORY_UNUSED, &v->guest_free);
-	gap_note(m, &v->vm, &r, m->set.step_ns,
+	gap_note(m, &v->vm, &r, g->known, m->set.step_ns,
 	    "not sampled; its counters went on and are billed at the end");
 	take(m, &v->vm, &r);
-	nics_take(m, v, h, vm, begun, simulated);
+	nics_take(m, v, g);
 	measured(m, v);
 }
 
@@ -193,22 +217,19 @@ last_seen(struct read_value *out, const struct read_value *now)
 }
 
 static void
-take_guarded(struct meter *m, struct meter_vm *v, const struct meter_host *h,
-    const struct read_vm *vm, struct instant begun, bool simulated)
+take_guarded(struct meter *m, struct meter_vm *v, const struct sight *g)
 {
+	const struct read_vm *vm = g->vm;
 	char epoch[SERIES_EPOCH_MAX];
 
-	begun = run_begin(v, h->uuid, vm->domain_id, begun);
-	series_epoch(epoch, h->uuid, vm->domain_id, begun, "");
+	epoch_of(epoch, g, "");
 	for (size_t i = 0; i < vm->disk_count; i++) {
 		struct series *s = inventory_device(v->volumes, vm->disks[i].target);
-		struct series_reading r = { .at = vm->at,
-			.epoch = epoch,
-			.simulated = simulated };
+		struct series_reading r = reading_of(g, epoch);
 		if (s == NULL)
 			continue;
 		disk_reading(&r, &vm->disks[i]);
-		gap_note(m, s, &r, m->set.guarded_ns,
+		gap_note(m, s, &r, g->known, m->set.guarded_ns,
 		    v->blocked_since.ns != 0
 			? "its guest's control channel was taken; counted at the end"
 			: "not sampled; its counters went on and are billed at the end");
@@ -276,17 +297,20 @@ static bool
 one_take(struct meter *m, struct meter_host *h, const struct read_vm *vm, bool simulated)
 {
 	struct meter_vm *v = inventory_vm(&m->in, vm->uuid);
-	struct instant begun;
+	struct sight g = { .host = h, .vm = vm, .simulated = simulated };
 
 	if (v == NULL)
 		return false;
-	begun = inventory_run(v, h, vm->domain_id, vm->at);
-	if (begun.ns == 0)
+	/* Cut once, here: what is compared later is the same before and after a restart. */
+	g.at = instant_floor(vm->at, NS_PER_US);
+	g.begun = g.known = inventory_run(v, h, vm->domain_id, g.at);
+	if (g.known.ns == 0)
 		return false;
+	run_find(&g, v);
 	if (vm->fast)
-		take_fast(m, v, h, vm, begun, simulated);
+		take_fast(m, v, &g);
 	else
-		take_guarded(m, v, h, vm, begun, simulated);
+		take_guarded(m, v, &g);
 	wish_seen(m, vm);
 	return true;
 }

@@ -345,9 +345,12 @@ rows_keep(struct meter *m)
 	}
 	for (size_t i = 0; ok && i < m->closed_count; i++)
 		m->closed[i].kept = true;
-	if (!ok && m->keep != NULL)
+	if (!ok && m->keep != NULL) {
+		/* From here on the database may have rows that are newer than those here. */
+		keep_snapshot_forget(m->keep);
+		m->snapshot_hash = 0;
 		keep_trouble(m, e.text);
-	else if (g.count > 0)
+	} else if (g.count > 0)
 		keep_fine(m);
 	free(g.rows);
 	free(g.series);
