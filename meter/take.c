@@ -167,7 +167,8 @@ nics_take(struct meter *m, struct meter_vm *v, const struct sight *g)
 static void
 measured(struct meter *m, struct meter_vm *v)
 {
-	if (v->unmetered_since.ns == 0)
+	/* One that could not be taken in proves nothing. */
+	if (v->unmetered_since.ns == 0 || v->vm.through.ns <= v->unmetered_since.ns)
 		return;
 	v->unmetered_since.ns = 0;
 	m->ports.alert(m->ports.context, "vm.unmetered", v->uuid, false,
