@@ -95,6 +95,21 @@ damaged(const struct spool *s)
 	return code == SQLITE_CORRUPT || code == SQLITE_NOTADB || code == SQLITE_ERROR;
 }
 
+/* A page that was never written, or torn, shows only when it is read: all are looked at. */
+static bool
+is_whole(struct spool *s)
+{
+	sqlite3_stmt *check = NULL;
+	bool whole = false;
+
+	if (sqlite3_prepare_v2(s->file, "pragma quick_check(1)", -1, &check, NULL) ==
+		SQLITE_OK &&
+	    sqlite3_step(check) == SQLITE_ROW)
+		whole = strcmp((const char *)sqlite3_column_text(check, 0), "ok") == 0;
+	(void)sqlite3_finalize(check); /* repeats what the step said */
+	return whole;
+}
+
 /* Kept for a look by a person, out of the way of the new one. */
 static bool
 set_aside(struct spool *s, struct err *e)
@@ -124,7 +139,7 @@ spool_open(struct spool **out, const char *path, struct err *e)
 
 	s->path = mem_strdup(path);
 	ok = open_once(s, e);
-	if (!ok && damaged(s)) {
+	if (ok ? !is_whole(s) : damaged(s)) {
 		close_file(s);
 		ok = set_aside(s, e) && open_once(s, e);
 	}
