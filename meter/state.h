@@ -15,6 +15,7 @@ enum {
 struct closed_row {
 	struct keep_row row; /* line is ours */
 	bool kept;
+	bool sent; /* the database has it: only this machine's copy must go */
 };
 
 /* Somebody waits for a sample of a guest, to be told when it is in the tables. */
@@ -104,8 +105,9 @@ void unmetered_watch(struct meter *m);
 void row_keep(void *context, struct series *s);
 
 /* ---- write.c */
-void closed_add(struct meter *m, enum store_kind kind, const char *key, int64_t order,
-    char *line); /* takes the line over */
+/* Takes the line over; NULL: there is no room for it. */
+struct closed_row *closed_add(struct meter *m, enum store_kind kind, const char *key,
+    int64_t order, char *line);
 void kept_load(struct meter *m);
 /* What is due of disk and database. */
 void write_step(struct meter *m);

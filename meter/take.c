@@ -11,14 +11,22 @@
 void
 row_keep(void *context, struct series *s)
 {
+	struct meter *m = context;
+	bool sent = !s->dirty && s->through.ns == s->sent.ns;
+	struct closed_row *c;
 	char key[160];
 
-	if (!series_has_row(s) || (!s->dirty && s->through.ns == s->sent.ns))
+	if (!series_has_row(s) || (sent && m->keep == NULL))
 		return;
 	keep_key(key, s);
-	closed_add(context, STORE_WINDOW, key, s->through.ns, store_line(s));
+	c = closed_add(m, STORE_WINDOW, key, s->through.ns,
+	    sent ? mem_strdup("") : store_line(s));
+	if (c != NULL)
+		c->kept = c->sent = sent;
 	s->dirty = false;
 }
+
+/* ---- which run of the guest's process it is */
 
 /* One look at a guest. */
 struct sight {
@@ -118,7 +126,7 @@ gap_put(struct meter *m, const struct series *s, struct instant from, struct ins
 	(void)snprintf(key, sizeof(key), "gap/%lld/%s", (long long)s->resource_id, when);
 	line_text(&b, instant_text(to, when));
 	line_text(&b, why);
-	closed_add(m, STORE_GAP, key, to.ns, buf_take(&b));
+	(void)closed_add(m, STORE_GAP, key, to.ns, buf_take(&b)); /* told if not */
 }
 
 /* A run that goes on (as the lifetimes say, wherever) without having been looked at: told,

@@ -235,7 +235,7 @@ load_answer(struct meter *m, struct store_job *job)
 
 /* ---- rows on their way */
 
-void
+struct closed_row *
 closed_add(struct meter *m, enum store_kind kind, const char *key, int64_t order,
     char *line)
 {
@@ -246,7 +246,7 @@ closed_add(struct meter *m, enum store_kind kind, const char *key, int64_t order
 			  "this one is lost: %.200s",
 		    CLOSED_MOST, line);
 		free(line);
-		return;
+		return NULL;
 	}
 	if (m->closed_count == m->closed_room) {
 		m->closed_room = m->closed_room == 0 ? 64 : 2 * m->closed_room;
@@ -258,6 +258,7 @@ closed_add(struct meter *m, enum store_kind kind, const char *key, int64_t order
 	(void)snprintf(c->row.key, sizeof(c->row.key), "%s", key);
 	c->row.order = order;
 	c->row.line = line;
+	return c;
 }
 
 static void
@@ -314,10 +315,14 @@ keep_trouble(struct meter *m, const char *why)
 static void
 keep_fine(struct meter *m)
 {
-	if (m->keep_failing)
-		m->ports.alert(m->ports.context, "spool.failing", "meter", false,
-		    "this machine's disk takes rows again");
+	if (!m->keep_failing)
+		return;
+	m->ports.alert(m->ports.context, "spool.failing", "meter", false,
+	    "this machine's disk takes rows again");
 	m->keep_failing = false;
+	/* Rows that the database has could not be removed meanwhile: looked through again. */
+	m->behind = true;
+	m->drain_place = 0;
 }
 
 /* Everything that has changed, durable on this machine: from here on a restart knows it.
@@ -466,8 +471,9 @@ write_start(struct meter *m)
 	f->job = job;
 	inventory_each(&m->in, unsent_add, m);
 	for (size_t i = 0; i < m->closed_count; i++)
-		store_job_add(job, m->closed[i].row.kind,
-		    mem_strdup(m->closed[i].row.line));
+		if (!m->closed[i].sent)
+			store_job_add(job, m->closed[i].row.kind,
+			    mem_strdup(m->closed[i].row.line));
 	f->closed_count = m->closed_count;
 	for (struct meter_host *h = m->in.hosts; h != NULL; h = h->next)
 		if (h->contact_dirty)
