@@ -103,6 +103,17 @@ $(BUILD)/bench/$(1): $(BUILD)/obj/tests/bench/$(1).o $(BUILD)/obj/tests/bench/be
 endef
 $(foreach t,$(patsubst tests/bench/%.c,%,$(BENCH_SOURCES)),$(eval $(call bench_rules,$(t))))
 
+# tests/sim/*.c live a scenario through with the collector's own code; libc's files are simulated.
+SIM_SOURCES := $(wildcard tests/sim/*.c)
+SIM_CALLS := rename remove open write fsync close fopen
+$(BUILD)/sim/play: $(call objects,$(SIM_SOURCES)) $(BUILD)/meter.a $(BUILD)/base.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) $(SIM_CALLS:%=-Wl,--wrap=%) -o $@ $^ -lxml2 $(LIBS_base)
+
+.PHONY: sim
+sim: $(BUILD)/sim/play
+	@BUILD=$(BUILD) /usr/bin/python3 -B tests/sim/sim.py run 0 1000
+
 .PHONY: build run stop clean-state check unit vectors lint format format-check clean install
 .PHONY: fresh bench bench-meter bench-rating bench-web bench-snmp bench-programs
 build: $(PROGRAMS)

@@ -95,7 +95,8 @@ damaged(const struct spool *s)
 	return code == SQLITE_CORRUPT || code == SQLITE_NOTADB || code == SQLITE_ERROR;
 }
 
-/* A page that was never written, or torn, shows only when it is read: all are looked at. */
+/* A page that was never written, or torn, shows only when it is read: all are looked at.
+ */
 static bool
 is_whole(struct spool *s)
 {

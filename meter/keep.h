@@ -38,5 +38,6 @@ must_check bool keep_each(struct keep *k, int64_t place, size_t count, keep_visi
 /* The last snapshot of the inventory; text is the caller's to free. */
 must_check bool keep_snapshot(struct keep *k, const char *text, struct err *e);
 must_check bool keep_snapshot_read(struct keep *k, char **text, struct err *e);
-/* What is kept grows old: a restart must not go on from it before the database answers. */
+/* What is kept grows old: a restart must not go on from it before the database answers.
+ */
 void keep_snapshot_forget(const struct keep *k);

@@ -37,7 +37,7 @@ enum series_gauge {
 enum { SERIES_VCPUS_MOST = 256, SERIES_EPOCH_MAX = 128 };
 
 struct series {
-	struct series *next_by_id; /* the inventory's table */
+	struct series *next_by_id;   /* the inventory's table */
 	struct series *next, **link; /* the inventory's list; link points here */
 	enum series_kind kind;
 	int64_t account_id, resource_id, vm_id;
@@ -72,8 +72,8 @@ struct series_reading {
 	struct instant at;
 	const char *epoch;
 	bool simulated; /* a test driver made these numbers up */
-	/* The epoch's begin is a guess (ns 0: it is known): readings since then were of the
-	 * same run, although their epoch could not say so. */
+	/* The epoch's begin is a guess (ns 0: it is known): readings since then were of
+	 * the same run, although their epoch could not say so. */
 	struct instant guessed;
 	uint64_t value[FIELD_COUNT];
 	bool has[FIELD_COUNT];

@@ -80,7 +80,8 @@ fall_find(struct sight *g, const struct meter_vm *v)
 	if (!s->has[FIELD_CPU] || strcmp(s->epoch, epoch) != 0 ||
 	    g->vm->cpu_ns >= s->raw[FIELD_CPU] || g->at.ns <= s->through.ns)
 		return;
-	log_warning("vm %s: its CPU time went down: a run that nobody saw begin", v->uuid);
+	log_warning("vm %s: its CPU time went down: a run that nobody saw begin",
+	    v->uuid);
 	g->begun.ns = (s->through.ns / NS_PER_US + 1) * NS_PER_US;
 }
 
@@ -129,8 +130,8 @@ gap_put(struct meter *m, const struct series *s, struct instant from, struct ins
 	(void)closed_add(m, STORE_GAP, key, to.ns, buf_take(&b)); /* told if not */
 }
 
-/* A run that goes on (as the lifetimes say, wherever) without having been looked at: told,
- * never guessed. */
+/* A run that goes on (as the lifetimes say, wherever) without having been looked at:
+ * told, never guessed. */
 static void
 gap_note(struct meter *m, const struct series *s, const struct series_reading *r,
     struct instant begun, int64_t step_ns, const char *why)
@@ -310,7 +311,8 @@ one_take(struct meter *m, struct meter_host *h, const struct read_vm *vm, bool s
 
 	if (v == NULL)
 		return false;
-	/* Cut once, here: what is compared later is the same before and after a restart. */
+	/* Cut once, here: what is compared later is the same before and after a restart.
+	 */
 	g.at = instant_floor(vm->at, NS_PER_US);
 	g.begun = g.known = inventory_run(v, h, vm->domain_id, g.at);
 	if (g.known.ns == 0)

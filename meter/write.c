@@ -320,7 +320,8 @@ keep_fine(struct meter *m)
 	m->ports.alert(m->ports.context, "spool.failing", "meter", false,
 	    "this machine's disk takes rows again");
 	m->keep_failing = false;
-	/* Rows that the database has could not be removed meanwhile: looked through again. */
+	/* Rows that the database has could not be removed meanwhile: looked through
+	 * again. */
 	m->behind = true;
 	m->drain_place = 0;
 }
@@ -351,7 +352,8 @@ rows_keep(struct meter *m)
 	for (size_t i = 0; ok && i < m->closed_count; i++)
 		m->closed[i].kept = true;
 	if (!ok && m->keep != NULL) {
-		/* From here on the database may have rows that are newer than those here. */
+		/* From here on the database may have rows that are newer than those here.
+		 */
 		keep_snapshot_forget(m->keep);
 		m->snapshot_hash = 0;
 		keep_trouble(m, e.text);

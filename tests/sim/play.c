@@ -1,0 +1,824 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * play [debug] <SCENARIO: lives a scenario through with the collector's own code and
+ * prints what it was told and when, and what the database has at the end; the judge is
+ * oracle.py
+ */
+#include "base/log.h"
+#include "base/mem.h"
+#include "tests/sim/sim.h"
+#include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FOLDER "spool"
+#define SETTLE_NS (1800 * NS_PER_S) /* after the end, for what is still on its way */
+#define GUEST_NS (1 * NS_PER_MS)    /* a guarded call that does not hang */
+
+struct play;
+
+/* ---- what is to happen: a heap by time, then by number */
+
+struct happening {
+	int64_t at;
+	uint64_t number;
+	void (*happen)(struct play *p, void *what);
+	void *what;
+	unsigned life; /* of which life of the collector; 0: it concerns no life */
+};
+
+/* A question of the collector that is under way. */
+struct question {
+	struct question *next;
+	int64_t ticket, asked, over; /* over: when its call returns */
+	struct sim_host *host;
+	enum meter_lane_kind lane;
+	struct read_want *wants;
+	size_t count, guest;
+	int64_t since; /* of the call of that guest */
+	bool abandoned;
+};
+
+struct play {
+	struct scenario s;
+	int64_t now; /* true time */
+	struct happening *heap;
+	size_t count, room;
+	uint64_t numbers;
+
+	struct meter *meter; /* NULL: it is dead */
+	struct keep *keep;
+	unsigned life;
+	int64_t tick_at;
+	struct question *questions;
+	int64_t die_from, die_after; /* die_after: so many touches more; -1: it lives */
+	const struct sim_fault *killer;
+	const char *torn;
+	jmp_buf death;
+	bool inside; /* the collector's code is running */
+
+	struct db *db;
+	size_t committed;
+	bool db_was_away;
+	char *snapshots[2]; /* texts of the last two that were read, for the kept file */
+	size_t versions[2];
+	FILE *out;
+};
+
+static struct play *playing; /* libc and SQLite call back without a context */
+
+static bool
+earlier(const struct happening *a, const struct happening *b)
+{
+	return a->at != b->at ? a->at < b->at : a->number < b->number;
+}
+
+static void
+plan(struct play *p, int64_t at, unsigned life,
+    void (*happen)(struct play *p, void *what), void *what)
+{
+	size_t i = p->count;
+
+	if (p->count == p->room) {
+		p->room = p->room == 0 ? 256 : 2 * p->room;
+		p->heap = mem_resize(p->heap, p->room, sizeof(*p->heap));
+	}
+	p->count++;
+	struct happening h = { at, p->numbers++, happen, what, life };
+	for (; i > 0 && earlier(&h, &p->heap[(i - 1) / 2]); i = (i - 1) / 2)
+		p->heap[i] = p->heap[(i - 1) / 2];
+	p->heap[i] = h;
+}
+
+static struct happening
+next_happening(struct play *p)
+{
+	struct happening first = p->heap[0];
+	struct happening last = p->heap[--p->count];
+	size_t i = 0;
+
+	for (;;) {
+		size_t child = 2 * i + 1;
+		if (child >= p->count)
+			break;
+		if (child + 1 < p->count && earlier(&p->heap[child + 1], &p->heap[child]))
+			child++;
+		if (!earlier(&p->heap[child], &last))
+			break;
+		p->heap[i] = p->heap[child];
+		i = child;
+	}
+	p->heap[i] = last;
+	return first;
+}
+
+/* ---- clocks */
+
+static struct instant
+wall_now(void *context)
+{
+	struct play *p = context;
+
+	return scenario_wall(&p->s, p->now);
+}
+
+static struct mono
+mono_now(void *context)
+{
+	return (
+	    struct mono){ ((struct play *)context)->now - INT64_C(1000000) * NS_PER_S };
+}
+
+static struct moment
+moment(struct play *p)
+{
+	return (struct moment){ wall_now(p), mono_now(p) };
+}
+
+/* A number that looks drawn, the same on every run. */
+static uint64_t
+drawn(const struct play *p, uint64_t what)
+{
+	uint64_t x = (uint64_t)p->now * UINT64_C(0x9e3779b97f4a7c15) + what +
+	    (uint64_t)p->s.seed;
+
+	x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return x ^ (x >> 31);
+}
+
+/* ---- the collector's life */
+
+static void tick(struct play *p);
+static void tick_due(struct play *p, void *what);
+
+void
+sim_touch(void)
+{
+	struct play *p = playing;
+
+	if (!p->inside || p->die_after < 0 || p->now < p->die_from)
+		return;
+	if (p->die_after-- == 0)
+		longjmp(p->death, 1);
+}
+
+static void born(struct play *p, void *what);
+
+static void
+died(struct play *p)
+{
+	const struct sim_fault *k = p->killer;
+
+	(void)fprintf(p->out, "K %lld\n", (long long)p->now);
+	/* What it had in memory is gone; the simulator lets it lie. */
+	p->meter = NULL;
+	p->keep = NULL;
+	p->inside = false;
+	p->die_after = -1;
+	p->killer = NULL;
+	p->life++;
+	while (p->questions != NULL) {
+		struct question *next = p->questions->next;
+		free(p->questions->wants);
+		free(p->questions);
+		p->questions = next;
+	}
+	disk_died();
+	if (p->torn != NULL)
+		disk_tear(FOLDER, p->torn);
+	p->torn = NULL;
+	plan(p, p->now + (k->to > 0 ? k->to : 1), 0, born, NULL);
+}
+
+/* Runs a piece of the collector's code, in which it may die; then what is due. */
+#define INSIDE(p, code)                                                                  \
+	do {                                                                             \
+		if ((p)->meter == NULL)                                                  \
+			break;                                                           \
+		if (setjmp((p)->death) != 0) {                                           \
+			died(p);                                                         \
+			break;                                                           \
+		}                                                                        \
+		(p)->inside = true;                                                      \
+		code;                                                                    \
+		(p)->inside = false;                                                     \
+	} while (0)
+
+static void
+tick(struct play *p)
+{
+	INSIDE(p, {
+		struct mono next;
+		sim_touch();
+		next = meter_tick(p->meter, moment(p));
+		p->tick_at = p->now + next.ns - mono_now(p).ns;
+	});
+	if (p->meter == NULL)
+		return;
+	if (p->tick_at <= p->now)
+		p->tick_at = p->now + NS_PER_MS;
+	plan(p, p->tick_at, p->life, tick_due, NULL);
+}
+
+/* Only the newest plan counts: each tick makes another. */
+static void
+tick_due(struct play *p, void *unused_what unused)
+{
+	if (p->now >= p->tick_at)
+		tick(p);
+}
+
+/* Which snapshot of the inventory is on the disk: its version, or -1. */
+static long
+kept_version(struct play *p)
+{
+	struct keep *look = p->keep;
+	struct err e = ERR_INIT;
+	scoped_free char *text = NULL;
+
+	if (look == NULL || !keep_snapshot_read(look, &text, &e))
+		return -1;
+	for (int i = 0; i < 2; i++)
+		if (p->snapshots[i] != NULL && strcmp(p->snapshots[i], text) == 0)
+			return (long)p->versions[i];
+	return -1;
+}
+
+static void ask(void *context, const struct meter_question *q);
+static bool progress(void *context, int64_t ticket, struct meter_progress *out);
+static void abandon(void *context, int64_t ticket);
+static void forget(void *context, int64_t host_id);
+static void store(void *context, struct store_job *job);
+static void alert(void *context, const char *rule, const char *object, bool raised,
+    const char *text);
+static void status(void *context, const char *text);
+
+static void
+wake(struct play *p)
+{
+	const struct meter_ports ports = { p, ask, progress, abandon, forget, store,
+		alert, status };
+
+	p->meter = meter_new(&p->s.settings, &ports, p->keep, NULL);
+}
+
+static void
+born(struct play *p, void *unused_what unused)
+{
+	struct err e = ERR_INIT;
+
+	if (p->meter != NULL)
+		return;
+	(void)fprintf(p->out, "B %lld\n", (long long)p->now);
+	sim_db_newest(p->db, p->out);
+	disk_newest(FOLDER "/usage.db", p->out);
+	p->life++;
+	p->inside = true;
+	if (setjmp(p->death) != 0) {
+		died(p);
+		return;
+	}
+	if (!keep_open(&p->keep, FOLDER, &e)) {
+		log_error("%s", e.text);
+		p->keep = NULL;
+	}
+	p->inside = false;
+	(void)fprintf(p->out, "V %ld\n", kept_version(p));
+	p->inside = true;
+	wake(p);
+	p->inside = false;
+	tick(p);
+}
+
+/* ---- hosts */
+
+static struct question *
+question_of(struct play *p, int64_t ticket)
+{
+	struct question *q = p->questions;
+
+	while (q != NULL && q->ticket != ticket)
+		q = q->next;
+	return q;
+}
+
+static void
+question_drop(struct play *p, struct question *q)
+{
+	struct question **at = &p->questions;
+
+	while (*at != q)
+		at = &(*at)->next;
+	*at = q->next;
+	free(q->wants);
+	free(q);
+}
+
+static struct meter_answer
+answer_of(const struct play *p, const struct question *q, enum meter_answer_kind kind)
+{
+	return (struct meter_answer){ .kind = kind,
+		.ticket = q->ticket,
+		.host_id = q->host->id,
+		.lane = q->lane,
+		.ok = true,
+		.latency_us = (p->now - q->asked) / NS_PER_US };
+}
+
+static void
+deliver(struct play *p, struct meter_answer *a)
+{
+	INSIDE(p, meter_take(p->meter, a, moment(p)));
+	read_round_done(&a->round);
+	tick(p);
+}
+
+static void
+question_over(struct play *p, struct question *q, const char *why)
+{
+	struct meter_answer a = answer_of(p, q,
+	    q->abandoned ? ANSWER_RETURNED : ANSWER_OVER);
+
+	a.ok = why == NULL;
+	if (why != NULL)
+		(void)snprintf(a.error, sizeof(a.error), "%s", why);
+	question_drop(p, q);
+	deliver(p, &a);
+}
+
+/* How long a call takes now. */
+static int64_t
+latency(const struct play *p, const struct sim_host *h)
+{
+	const struct sim_fault *slow = scenario_fault(&p->s, "slow", h->id, p->now);
+
+	if (slow == NULL)
+		return 3 * NS_PER_MS +
+		    (int64_t)(drawn(p, (uint64_t)h->id) % 1000) * NS_PER_US;
+	return (slow->more +
+		   (int64_t)(drawn(p, (uint64_t)h->id) %
+		       (uint64_t)(slow->most - slow->more + 1))) *
+	    NS_PER_MS;
+}
+
+static void
+fast_print(struct play *p, const struct question *q, int64_t read_at,
+    const struct read_round *round)
+{
+	struct instant at = scenario_wall(&p->s, read_at);
+
+	(void)fprintf(p->out, "A %lld %lld %lld %lld", (long long)p->now,
+	    (long long)q->host->id, (long long)read_at, (long long)at.ns);
+	for (size_t i = 0; q->count > 0 && i < round->count; i++)
+		(void)fprintf(p->out, " %lld",
+		    (long long)scenario_guest(&p->s, round->list[i].uuid)->rid);
+	(void)fputs(q->count > 0 ? " .\n" : "\n", p->out);
+}
+
+/* What was read then, told now; the collector may die of it.  False: it did. */
+static bool
+fast_tell(struct play *p, struct question *q, int64_t read_at)
+{
+	struct meter_answer a = answer_of(p, q, ANSWER_ROUND);
+	unsigned life = p->life;
+
+	world_fast(&p->s, q->host, read_at, scenario_wall(&p->s, read_at), q->wants,
+	    q->count, &a.round);
+	fast_print(p, q, read_at, &a.round);
+	deliver(p, &a);
+	return p->life == life;
+}
+
+/* When it was read: mostly just before it is told; a host that hung may tell old news. */
+static int64_t
+read_instant(const struct play *p, const struct question *q)
+{
+	int64_t took = p->now - q->asked;
+
+	if (took > 10 * NS_PER_MS && drawn(p, 5) % 2 == 0)
+		return q->asked + took / 3;
+	return p->now - took / 10;
+}
+
+static void
+fast_answer(struct play *p, void *what)
+{
+	struct question *q = what;
+	int64_t ticket = q->ticket;
+	int64_t id = q->host->id;
+	int64_t at = read_instant(p, q);
+
+	if (!q->abandoned && scenario_fault(&p->s, "down", id, p->now) == NULL) {
+		bool swap = scenario_fault(&p->s, "swap", id, p->now) != NULL;
+		bool alive = fast_tell(p, q, at);
+		if (alive && scenario_fault(&p->s, "twice", id, p->now) != NULL)
+			alive = fast_tell(p, question_of(p, ticket), at);
+		/* An older answer comes after a newer one. */
+		if (alive && swap)
+			alive = fast_tell(p, question_of(p, ticket),
+			    at - 700 * NS_PER_MS);
+		if (alive && question_of(p, ticket) != NULL)
+			question_over(p, question_of(p, ticket), NULL);
+		return;
+	}
+	question_over(p, q, "connection refused");
+}
+
+static void guest_step(struct play *p, void *what);
+
+static void
+guest_ask(struct play *p, struct question *q)
+{
+	const struct sim_guest *g;
+	const struct sim_fault *busy = NULL;
+	int64_t takes = GUEST_NS;
+
+	q->since = p->now;
+	if (q->guest < q->count) {
+		g = scenario_guest(&p->s, q->wants[q->guest].uuid);
+		busy = g != NULL ? scenario_fault(&p->s, "busy", g->rid, p->now) : NULL;
+	}
+	/* It said that it is idle, and then the call hangs with the guest. */
+	if (busy != NULL && strcmp(busy->how, "hangs") == 0 &&
+	    q->wants[q->guest].how != READ_LOOK)
+		takes = (busy->to < p->s.until ? busy->to : p->s.until) - p->now +
+		    GUEST_NS;
+	plan(p, p->now + takes, p->life, guest_step, q);
+}
+
+static bool
+guest_answer(struct play *p, struct question *q, const struct read_want *want)
+{
+	const struct sim_guest *g = scenario_guest(&p->s, want->uuid);
+	const struct sim_fault *busy = scenario_fault(&p->s, "busy", g->rid, p->now);
+	struct meter_answer a = answer_of(p, q, ANSWER_IDLE);
+	struct instant at = scenario_wall(&p->s, p->now);
+	unsigned life = p->life;
+
+	(void)snprintf(a.uuid, sizeof(a.uuid), "%s", want->uuid);
+	if (!world_guest(q->host, want->uuid, p->now, at, &a.round))
+		return true;
+	if (busy != NULL) {
+		a.kind = ANSWER_BUSY;
+		a.busy_ms = (unsigned)((p->now - busy->from) / NS_PER_MS);
+	} else if (want->how == READ_FULL) {
+		a.kind = ANSWER_ROUND;
+		(void)fprintf(p->out, "G %lld %lld %lld %lld %lld\n", (long long)p->now,
+		    (long long)g->rid, (long long)q->host->id, (long long)p->now,
+		    (long long)at.ns);
+	} else if (want->how == READ_PULSE) {
+		read_round_done(&a.round);
+		return true;
+	}
+	if (a.kind != ANSWER_ROUND)
+		read_round_done(&a.round);
+	deliver(p, &a);
+	return p->life == life;
+}
+
+static void
+guest_step(struct play *p, void *what)
+{
+	struct question *q = what;
+	int64_t ticket = q->ticket;
+
+	if (q->abandoned || q->guest >= q->count) {
+		question_over(p, q, NULL);
+		return;
+	}
+	if (scenario_fault(&p->s, "down", q->host->id, p->now) != NULL) {
+		question_over(p, q, "connection lost");
+		return;
+	}
+	struct read_want want = q->wants[q->guest++];
+	if (!guest_answer(p, q, &want) || (q = question_of(p, ticket)) == NULL)
+		return;
+	guest_ask(p, q);
+}
+
+static void
+ask(void *context, const struct meter_question *m)
+{
+	struct play *p = context;
+	struct question *q = mem_alloc(sizeof(*q));
+	const struct sim_fault *hang;
+
+	sim_touch();
+	q->ticket = m->ticket;
+	q->host = scenario_host(&p->s, m->host_id);
+	q->lane = m->lane;
+	q->asked = q->since = p->now;
+	q->count = m->want_count;
+	q->wants = mem_array(m->want_count, sizeof(*q->wants));
+	if (m->want_count > 0)
+		memcpy(q->wants, m->wants, m->want_count * sizeof(*q->wants));
+	q->next = p->questions;
+	p->questions = q;
+	if (p->now >= p->s.until)
+		return; /* the end: no host answers any more */
+	hang = scenario_fault(&p->s, "hang", q->host->id, p->now);
+	if (hang != NULL)
+		plan(p, hang->to < p->s.until ? hang->to : p->s.until, p->life,
+		    q->lane == LANE_FAST ? fast_answer : guest_step, q);
+	else if (q->lane == LANE_FAST)
+		plan(p, p->now + latency(p, q->host), p->life, fast_answer, q);
+	else
+		guest_ask(p, q);
+}
+
+static bool
+progress(void *context, int64_t ticket, struct meter_progress *out)
+{
+	struct play *p = context;
+	const struct question *q = question_of(p, ticket);
+
+	if (q == NULL)
+		return false;
+	out->guest = q->guest;
+	out->since.ns = mono_now(p).ns - (p->now - q->since);
+	return true;
+}
+
+static void
+abandon(void *context, int64_t ticket)
+{
+	struct question *q = question_of(context, ticket);
+
+	if (q != NULL)
+		q->abandoned = true;
+}
+
+static void
+forget(void *unused_context unused, int64_t unused_host_id unused)
+{
+}
+
+/* ---- the database */
+
+static void
+commit_due(struct play *p)
+{
+	/* The provisioning core waits for the database too. */
+	if (scenario_fault(&p->s, "db", 0, p->now) != NULL)
+		return;
+	sim_db_now(p->db, scenario_wall(&p->s, p->now));
+	while (p->committed < p->s.tx_count && p->s.txs[p->committed].at <= p->now) {
+		sim_db_commit(p->db, &p->s.txs[p->committed++]);
+		(void)fprintf(p->out, "T %lld %zu\n", (long long)p->now, p->committed);
+	}
+}
+
+static void
+commit_happens(struct play *p, void *unused_what unused)
+{
+	commit_due(p);
+}
+
+static void
+snapshot_remember(struct play *p, const struct store_job *job)
+{
+	free(p->snapshots[0]);
+	p->snapshots[0] = p->snapshots[1];
+	p->versions[0] = p->versions[1];
+	p->snapshots[1] = mem_strdup(job->text);
+	p->versions[1] = p->committed;
+}
+
+struct errand {
+	struct store_job *job;
+	size_t version;
+};
+
+static void
+job_back(struct play *p, void *what)
+{
+	struct errand *errand = what;
+	struct store_job *job = errand->job;
+
+	if (job->ok && job->what == STORE_READ)
+		(void)fprintf(p->out, "I %lld %zu\n", (long long)p->now, errand->version);
+	if (job->ok && job->what == STORE_LAST)
+		(void)fprintf(p->out, "L %lld %s\n", (long long)p->now, job->ids);
+	free(errand);
+	INSIDE(p, meter_stored(p->meter, job, moment(p)));
+	tick(p);
+}
+
+static void
+job_run(struct play *p, void *what)
+{
+	struct errand *errand = what;
+	struct store_job *job = errand->job;
+	bool slow = scenario_fault(&p->s, "db_slow", 0, p->now) != NULL;
+	bool lost = scenario_fault(&p->s, "db_lost", 0, p->now) != NULL;
+	int64_t takes = slow ? (int64_t)(drawn(p, 11) % 20000) * NS_PER_MS : NS_PER_MS;
+
+	commit_due(p);
+	sim_db_mood(p->db,
+	    scenario_fault(&p->s, "db", 0, p->now) != NULL ? SIM_DB_AWAY
+		: lost && drawn(p, 12) % 3 == 0            ? SIM_DB_LOST
+							   : SIM_DB_FINE);
+	job->ok = true;
+	INSIDE(p, store_run(p->db, job));
+	if (p->meter == NULL)
+		return; /* it died while the database worked for it */
+	errand->version = p->committed;
+	if (job->ok && job->what == STORE_READ)
+		snapshot_remember(p, job);
+	plan(p, p->now + takes, p->life, job_back, errand);
+}
+
+static void
+store(void *context, struct store_job *job)
+{
+	struct play *p = context;
+	struct errand *errand = mem_alloc(sizeof(*errand));
+
+	sim_touch();
+	errand->job = job;
+	plan(p, p->now + NS_PER_MS, p->life, job_run, errand);
+}
+
+static void
+alert(void *context, const char *rule, const char *object, bool raised, const char *text)
+{
+	struct play *p = context;
+
+	sim_touch();
+	(void)fprintf(p->out, "Y %lld %s %s %d %s\n", (long long)p->now, rule, object,
+	    raised, text);
+}
+
+static void
+status(void *unused_context unused, const char *unused_text unused)
+{
+}
+
+/* ---- graphs: there are none here, and so no librrd */
+
+void
+rrd_add(struct rrd_store *unused_r unused, enum rrd_kind unused_kind unused,
+    const char *unused_uuid unused, struct instant unused_t unused,
+    const uint64_t *unused_values unused, int unused_count unused)
+{
+}
+
+void
+rrd_flush(struct rrd_store *unused_r unused)
+{
+}
+
+/* ---- what the scenario has */
+
+static void
+run_begins(struct play *p, void *what)
+{
+	struct sim_run *r = what;
+	struct sim_host *h = scenario_host(&p->s, r->host_id);
+
+	r->next = h->runs;
+	h->runs = r;
+}
+
+static void
+run_ends(struct play *p, void *what)
+{
+	struct sim_run *r = what;
+	struct sim_run **at = &scenario_host(&p->s, r->host_id)->runs;
+
+	while (*at != NULL && *at != r)
+		at = &(*at)->next;
+	if (*at != NULL)
+		*at = r->next;
+}
+
+static void
+kill_armed(struct play *p, void *what)
+{
+	struct sim_fault *f = what;
+
+	if (p->meter == NULL || p->killer != NULL)
+		return;
+	p->killer = f;
+	p->die_from = p->now;
+	p->die_after = f->more;
+}
+
+static void
+torn_armed(struct play *p, void *what)
+{
+	struct sim_fault *f = what;
+
+	if (p->killer != NULL)
+		p->torn = f->how;
+}
+
+static void
+full_looked(struct play *p, void *unused_what unused)
+{
+	disk_full(scenario_fault(&p->s, "full", 1, p->now) != NULL);
+}
+
+static void
+hint_comes(struct play *p, void *what)
+{
+	const struct sim_fault *f = what;
+
+	INSIDE(p, meter_hint(p->meter, "jeoul_sample", f->uuid, moment(p)));
+	tick(p);
+}
+
+static void
+event_comes(struct play *p, void *what)
+{
+	const struct sim_fault *f = what;
+
+	INSIDE(p, meter_event(p->meter, f->who, f->uuid, moment(p)));
+	tick(p);
+}
+
+static void
+fault_plan(struct play *p, struct sim_fault *f)
+{
+	static const struct {
+		const char *word;
+		void (*happen)(struct play *p, void *what);
+		bool at_end;
+	} what[] = { { "kill", kill_armed, false }, { "torn", torn_armed, false },
+		{ "full", full_looked, true }, { "hint", hint_comes, false },
+		{ "event", event_comes, false }, { "db", commit_happens, true } };
+
+	for (size_t i = 0; i < ARRAY_LEN(what); i++) {
+		if (strcmp(what[i].word, f->word) != 0)
+			continue;
+		if (f->from < p->s.until)
+			plan(p, f->from, 0, what[i].happen, f);
+		if (what[i].at_end)
+			plan(p, f->to < p->s.until ? f->to : p->s.until, 0,
+			    what[i].happen, f);
+	}
+}
+
+static void
+scenario_plan(struct play *p)
+{
+	for (size_t i = 0; i < p->s.run_count; i++) {
+		struct sim_run *r = p->s.runs[i];
+		/* A moment earlier and later: answers out of order look back a little. */
+		plan(p, r->begin, 0, run_begins, r);
+		if (r->end < p->s.until)
+			plan(p, r->end + 2 * NS_PER_S, 0, run_ends, r);
+	}
+	for (size_t i = 0; i < p->s.tx_count; i++)
+		plan(p, p->s.txs[i].at, 0, commit_happens, NULL);
+	for (size_t i = 0; i < p->s.fault_count; i++)
+		fault_plan(p, &p->s.faults[i]);
+	plan(p, p->s.start, 0, born, NULL);
+}
+
+/* The end comes whatever has died: one that is dead is born again. */
+static void
+live(struct play *p)
+{
+	int64_t end = p->s.until + SETTLE_NS;
+
+	while (p->count > 0 && p->heap[0].at <= end) {
+		struct happening h = next_happening(p);
+		p->now = h.at > p->now ? h.at : p->now;
+		if (h.life == 0 || h.life == p->life)
+			h.happen(p, h.what);
+	}
+	p->now = end;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct play *p = mem_alloc(sizeof(*p));
+	struct clock_source clock = { wall_now, mono_now, p };
+	struct err e = ERR_INIT;
+
+	log_open("play", LOG_TO_STDERR,
+	    argc > 1 && strcmp(argv[1], "debug") == 0 ? LOG_LVL_DEBUG : LOG_LVL_ERROR);
+	p->out = stdout;
+	p->die_after = -1;
+	p->life = 1;
+	if (!scenario_read(&p->s, stdin, &e)) {
+		(void)fprintf(stderr, "%s\n", e.text);
+		return 2;
+	}
+	playing = p;
+	p->now = p->s.start;
+	clock_replace(&clock);
+	disk_begin();
+	p->db = sim_db_new(&p->s);
+	scenario_plan(p);
+	live(p);
+	sim_db_print(p->db, p->out);
+	(void)fputs("R\n", p->out); /* what is still on the disk */
+	disk_newest(FOLDER "/usage.db", p->out);
+	(void)fputs("E\n", p->out);
+	return fflush(p->out) == 0 ? 0 : 1;
+}

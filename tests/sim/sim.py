@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs seeds and files through the driver and the judge, and shrinks what fails.
+
+  sim.py run [--jobs N] [--seconds S] FIRST COUNT   seeds FIRST to FIRST+COUNT-1
+  sim.py file FILE...                               scenarios as text (cases/*.sim)
+  sim.py show SEED                                  the scenario, and all that the driver says
+  sim.py shrink SEED|FILE [OUT]                     the smallest scenario that still fails
+"""
+import argparse
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+import make  # noqa: E402
+import oracle  # noqa: E402
+import scenario  # noqa: E402
+import shrink  # noqa: E402
+
+TOP = HERE.parent.parent
+PLAY = os.environ.get("SIM_PLAY") or str(TOP / os.environ.get("BUILD", "build") / "sim/play")
+DEADLINE = 300  # s, for one scenario
+
+
+def play(s, program=None):
+    """What the driver says of a scenario, and how it ended."""
+    r = subprocess.run([program or PLAY], input=s.text(), capture_output=True, text=True,
+                       timeout=DEADLINE)
+    return r.stdout, r.returncode, r.stderr
+
+
+def verdict(s, program=None):
+    try:
+        out, status, err = play(s, program)
+    except subprocess.TimeoutExpired:
+        v = oracle.Verdict()
+        v.say(f"the driver takes longer than {DEADLINE} s")
+        return v
+    if status != 0:
+        v = oracle.Verdict()
+        v.say(f"the driver ends with status {status}: {err[-500:]}")
+        return v
+    return oracle.judge(s, out)
+
+
+def one(seed, program=None):
+    begun = time.process_time()
+    v = verdict(make.make(seed), program)
+    return seed, v.complaints[:3], v.rows, v.readings, v.gaps, time.process_time() - begun
+
+
+def tell(name, complaints, again):
+    print(f"FAILED: {name}")
+    for c in complaints:
+        print("  " + c.replace("\n", "\n  "))
+    print(f"  again: {again}")
+
+
+def run_seeds(first, count, jobs, seconds):
+    passed = failed = rows = readings = gaps = 0
+    begun = time.monotonic()
+    with ProcessPoolExecutor(jobs) as pool:
+        for r in pool.map(one, range(first, first + count), chunksize=4):
+            seed, complaints = r[:2]
+            passed, failed = passed + (not complaints), failed + bool(complaints)
+            rows, readings, gaps = rows + r[2], readings + r[3], gaps + r[4]
+            if complaints and failed <= 5:
+                tell(f"seed {seed}", complaints, f"tests/sim/sim.py shrink {seed}")
+    took = time.monotonic() - begun
+    print(f"# {count} seeds from {first}: {rows} windows, {readings} readings of resources, "
+          f"{gaps} gaps in {took:.1f} s")
+    if seconds and took > seconds:
+        print(f"FAILED: it took {took:.0f} s, and may take {seconds} s")
+        failed += 1
+    return passed, failed
+
+
+def run_files(files):
+    passed = failed = 0
+    for f in files:
+        v = verdict(scenario.parse(Path(f).read_text()))
+        passed, failed = passed + (not v.complaints), failed + bool(v.complaints)
+        if v.complaints:
+            tell(f, v.complaints[:3], f"tests/sim/sim.py file {f}")
+    return passed, failed
+
+
+def load(what):
+    return make.make(int(what)) if what.isdigit() else scenario.parse(Path(what).read_text())
+
+
+def main():
+    p = argparse.ArgumentParser()
+    sub = p.add_subparsers(dest="what", required=True)
+    run = sub.add_parser("run")
+    run.add_argument("--jobs", type=int, default=os.cpu_count())
+    run.add_argument("--seconds", type=int)
+    run.add_argument("first", type=int)
+    run.add_argument("count", type=int)
+    files = sub.add_parser("file")
+    files.add_argument("files", nargs="+")
+    show = sub.add_parser("show")
+    show.add_argument("seed")
+    small = sub.add_parser("shrink")
+    small.add_argument("seed")
+    small.add_argument("out", nargs="?")
+    a = p.parse_args()
+    if a.what == "show":
+        s = load(a.seed)
+        print(s.text(), end="")
+        print(play(s)[0], end="")
+        return 0
+    if a.what == "shrink":
+        return shrink.main(load(a.seed), verdict, a.out)
+    passed, failed = run_seeds(a.first, a.count, a.jobs, a.seconds) if a.what == "run" \
+        else run_files(a.files)
+    print(f"{passed} passed, {failed} failed, 0 skipped")
+    return 0 if failed == 0 and passed > 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
