@@ -125,6 +125,13 @@ notice_address(struct notice *n, const char *const *names, size_t count)
 }
 
 bool
+notice_same_object(const struct notice *a, const struct notice *b)
+{
+	return strcmp(a->object_name, b->object_name) == 0 &&
+	    strcmp(a->rule, b->rule) == 0;
+}
+
+bool
 letter_ended(const struct letter *l)
 {
 	return l->state >= LETTER_TOLD;

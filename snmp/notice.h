@@ -70,6 +70,8 @@ void notice_free(struct notice *n); /* NULL is fine; its letters are in no queue
 /* Once: a letter to each name, all waiting. */
 void notice_address(struct notice *n, const char *const *names, size_t count);
 
+/* By rule and object, as a NOC sees it: a later alarm of it is another alarm. */
+bool notice_same_object(const struct notice *a, const struct notice *b);
 /* All letters have ended, one way or the other. */
 bool notice_settled(const struct notice *n);
 bool letter_ended(const struct letter *l);

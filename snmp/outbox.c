@@ -28,7 +28,7 @@ outbox_put(struct outbox *o, struct letter *l)
 	o->count++;
 }
 
-/* Another letter of the same alarm stands before it. */
+/* Another letter about the same stands before it. */
 static bool
 overtakes(const struct outbox *o, const struct letter *l)
 {
@@ -37,7 +37,7 @@ overtakes(const struct outbox *o, const struct letter *l)
 	TAILQ_FOREACH (before, &o->queue, queue) {
 		if (before == l)
 			return false;
-		if (strcmp(before->notice->alarm_uuid, l->notice->alarm_uuid) == 0)
+		if (notice_same_object(before->notice, l->notice))
 			return true;
 	}
 	return false;
@@ -223,7 +223,7 @@ superseded(const struct letter *l)
 	const struct letter *after = l;
 
 	while ((after = TAILQ_NEXT(after, queue)) != NULL)
-		if (strcmp(after->notice->alarm_uuid, l->notice->alarm_uuid) == 0)
+		if (notice_same_object(after->notice, l->notice))
 			return true;
 	return false;
 }
@@ -247,7 +247,7 @@ outbox_shrink(struct outbox *o, size_t most, struct instant at)
 		next = TAILQ_NEXT(l, queue);
 		if (l->state == LETTER_WAITING && superseded(l))
 			drop(o, l, at,
-			    "too many wait: a newer one of this alarm is kept");
+			    "too many wait: a newer one about the same is kept");
 	}
 	while (o->count > most && (l = TAILQ_FIRST(&o->queue)) != NULL)
 		drop(o, l, at, "too many wait: the oldest is dropped");

@@ -34,8 +34,8 @@ void outbox_init(struct outbox *o, const struct outbox_rules *rules);
 void outbox_put(struct outbox *o, struct letter *l); /* at its place by number */
 
 /*
- * The letter that may go now, or NULL.  With answers, letters of one alarm go one after
- * the other, since datagrams that are lost and repeated would overtake each other.
+ * The letter that may go now, or NULL.  With answers, letters about one object go one
+ * after the other: a datagram that is lost and repeated would be overtaken by the next.
  */
 struct letter *outbox_next(const struct outbox *o, int64_t now_ns);
 void outbox_went(struct outbox *o, struct letter *l, int64_t now_ns);
@@ -56,7 +56,7 @@ struct letter *outbox_next_copy(const struct outbox *o);
 void outbox_copied(struct letter *l, int64_t now_ns);
 
 /*
- * Keeps at most `most` letters: those go whose alarm has a newer letter waiting, then
+ * Keeps at most `most` letters: those go that have a newer one about the same, then
  * the oldest.  Answers how many were dropped.
  */
 size_t outbox_shrink(struct outbox *o, size_t most, struct instant at);

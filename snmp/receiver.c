@@ -211,8 +211,8 @@ tick(struct receiver *r)
 		if (outbox_settle(&r->outbox, clock_mono().ns, clock_now()) != 0)
 			back(r);
 	if (r->outbox.count > OUTBOX_LETTERS_MOST)
-		log_warning("receiver %s: too many wait: %zu are dropped, the latest of "
-			    "each alarm is kept",
+		log_warning("receiver %s: too many wait: %zu are dropped, the latest "
+			    "about each object is kept",
 		    r->name,
 		    outbox_shrink(&r->outbox, (size_t)OUTBOX_LETTERS_MOST / 8 * 7,
 			clock_now()));

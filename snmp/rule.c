@@ -40,9 +40,18 @@ rule_named(const char *name)
 	return r != NULL ? r : &unknown;
 }
 
+static const char *
+names(struct buf *b)
+{
+	for (size_t i = 0; i < RULE_COUNT; i++)
+		buf_printf(b, "%s%s", i != 0 ? ", " : "", rules[i].name);
+	return buf_text(b);
+}
+
 static bool
 word_read(char *word, struct err *e)
 {
+	scoped(buf_done) struct buf all = BUF_INIT;
 	const char *value = strchr(word, '=');
 	struct rule *r;
 
@@ -52,8 +61,8 @@ word_read(char *word, struct err *e)
 	if (value == NULL || r == NULL)
 		return err_set(e, ERR_INPUT,
 		    "alarm.rules: \"%.60s\": write rule=severity or rule=off; the rules "
-		    "are in jeoul.conf(5)",
-		    word);
+		    "are %s",
+		    word, names(&all));
 	r->off = strcmp(value, "off") == 0;
 	if (r->off)
 		return true;

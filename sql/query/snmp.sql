@@ -55,16 +55,22 @@ select h.uuid, h.name, null::text as severity,
 from host h join host_contact c on c.host_id = h.id
 where h.removed is null and h.state = 'Up' and c.failing_since is null and c.last_ok <= $1::timestamptz
 -- name: rule_usage_unrated
-select a.uuid, a.name, null::text as severity,
-    format('account %s: no price in its tariff for %s', a.name,
+-- A tenant without any price list costs money at once; a price list that forgets something is
+-- worth a look.  What is meant to be free has the price 0.
+select a.uuid, a.name,
+    case when a.kind = 'tenant' and t.none then 'major' else 'warning' end as severity,
+    format(case when t.none then 'account %s has no price list: it used %s'
+        else 'account %s: its price list has no price for %s' end, a.name,
         (select string_agg(sku, ', ' order by sku) from jsonb_array_elements_text(r.unrated) sku)) as text
 from accrual_run r join account a on a.id = r.account_id
+cross join lateral (select not exists (select from account_tariff x
+    where x.account_id = a.id and x.valid_from <= now()) as none) t
 where jsonb_array_length(r.unrated) > 0 and r.period_from <= now() and r.period_to > now()
 -- name: rule_meter_gap
 select a.uuid, a.name, null::text as severity,
-    format('account %s: %s resources were not measured for %s s in all, the last until %s: not billed', a.name,
+    format('account %s: %s resources were not measured for %s s in all, the last until %s: %s', a.name,
         count(distinct g.resource_id), round(extract(epoch from sum(g.gap_to - g.gap_from))),
-        to_char(max(g.gap_to), 'YYYY-MM-DD HH24:MI:SS TZ')) as text
+        to_char(max(g.gap_to), 'YYYY-MM-DD HH24:MI:SS TZ'), string_agg(distinct g.reason, '; ')) as text
 from meter_gap g join account a on a.id = g.account_id
 where g.gap_to > $1::timestamptz
 group by a.id

@@ -142,6 +142,18 @@ where ($1::uuid is null or m.id = $1::uuid) and ($2::text is null or m.type::tex
   and ($5::text is null or m.description ilike '%' || $5 || '%' or m.objectname ilike '%' || $5 || '%')
 order by m.row_id desc limit $6 offset $7;
 
+-- name: alarm_find
+select cleared_at is null as active from alarm where uuid = $1::uuid;
+
+-- name: alarm_one
+select m.* from api_alarm m where m.id = $1::uuid;
+
+-- name: alarm_acknowledge
+-- Without a name: taken back.
+update alarm set acknowledged_at = case when $2::text is null then null else now() end, acknowledged_by = $2,
+    acknowledged_note = $3
+where uuid = $1::uuid and cleared_at is null;
+
 -- name: tariff_list
 select count(*) over () as total_rows, t.* from api_tariff t
 where ($1::uuid is null or t.id = $1::uuid) and ($2::text is null or t.name = $2)

@@ -34,6 +34,7 @@ letter(struct outbox *o, const char *alarm)
 
 	n->seq = (int64_t)count + 1;
 	(void)snprintf(n->alarm_uuid, sizeof(n->alarm_uuid), "%s", alarm);
+	notice_texts(n, "host.unreachable", "host", alarm, "x");
 	notice_address(n, &name, 1);
 	notices[count++] = n;
 	outbox_put(o, &n->letters[0]);
