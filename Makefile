@@ -150,7 +150,7 @@ $(BUILD)/gen/checks.inc: $(CHECKS)
 $(BUILD)/obj/base/main_check.o: $(BUILD)/gen/checks.inc $(CHECKS)
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
--include web/part.mk cli/part.mk
+-include web/part.mk cli/part.mk tests/fuzz/part.mk
 
 unit: $(UNIT_PROGRAMS)
 	@setup/unit $(BUILD)

@@ -78,6 +78,28 @@ utf8_length(const unsigned char *p, size_t left)
 	return n;
 }
 
+/*
+ * Length of the escape at p, 0 when it is none.  cJSON takes \u with other digits than
+ * hexadecimal ones for U+0000, and that one would end our text: what follows would be
+ * lost in silence.
+ */
+static size_t
+escape_length(const char *p, size_t left)
+{
+	static const char hex[] = "0123456789abcdefABCDEF";
+
+	if (left < 2 || strchr("\"\\/bfnrtu", p[1]) == NULL)
+		return 0;
+	if (p[1] != 'u')
+		return 2;
+	if (left < 6 || memcmp(p + 2, "0000", 4) == 0)
+		return 0;
+	for (size_t i = 2; i < 6; i++)
+		if (strchr(hex, p[i]) == NULL)
+			return 0;
+	return 6;
+}
+
 static bool
 scan_string(struct scan *s)
 {
@@ -89,12 +111,14 @@ scan_string(struct scan *s)
 		if (c < 0x20)
 			return scan_fail(s, "control character in a string: escape it");
 		if (c == '\\')
-			n = 2;
+			n = escape_length(s->text + s->at, s->length - s->at);
 		else
 			n = utf8_length((const unsigned char *)s->text + s->at,
 			    s->length - s->at);
 		if (n == 0)
-			return scan_fail(s, "text is not UTF-8");
+			return scan_fail(s,
+			    c == '\\' ? "an escape that JSON does not have, or U+0000"
+				      : "text is not UTF-8");
 		s->at += n;
 	}
 	if (s->at >= s->length)
@@ -140,6 +164,11 @@ scan_number(struct scan *s)
 			return scan_fail(s, "a number ends in its exponent");
 		at += n + 1 + sign;
 	}
+	/* As a string it would pass for a key. */
+	for (n = at; n < s->length && strchr(" \t\r\n", s->text[n]) != NULL;)
+		n++;
+	if (n < s->length && s->text[n] == ':')
+		return scan_fail(s, "a key is a string: put it in quotes");
 	buf_puts(&s->out, "\"" NUMBER_MARK_JSON);
 	buf_add(&s->out, s->text + start, at - start);
 	buf_putc(&s->out, '"');
@@ -162,7 +191,8 @@ scan_token(struct scan *s)
 		s->depth--;
 	if (s->depth > JSON_DEPTH_MAX)
 		return scan_fail(s, "more than 32 brackets inside each other");
-	if (c == '\0' || (unsigned char)c >= 0x80)
+	if ((unsigned char)c >= 0x80 ||
+	    ((unsigned char)c < 0x20 && strchr("\t\r\n", c) == NULL))
 		return scan_fail(s, "a character that has no place outside of strings");
 	buf_putc(&s->out, c);
 	s->at++;
@@ -245,6 +275,9 @@ json_parse(struct json **out, const char *text, size_t length, struct err *e)
 	if (length > JSON_BYTES_MAX)
 		return err_set(e, ERR_INPUT, "JSON of more than %zu MiB",
 		    JSON_BYTES_MAX >> 20);
+	/* None below needs to know that strchr() finds a NUL in every text. */
+	if (length > 0 && memchr(text, '\0', length) != NULL)
+		return err_set(e, ERR_INPUT, "JSON: a NUL byte in the text");
 	buf_puts(&s.out, "");
 	ok = scan_all(&s) && build(&s, &root) && keys_check(root, e);
 	buf_done(&s.out);
@@ -379,7 +412,8 @@ json_escape(struct buf *to, const char *text)
 	buf_putc(to, '"');
 	while (left != 0) {
 		size_t n = utf8_length(p, left);
-		if (n == 0)
+		bool mark = *p == NUMBER_MARK && (const char *)p == text;
+		if (n == 0 || mark) /* our own reader keeps that one for numbers */
 			buf_puts(to, "\xef\xbf\xbd");
 		else if (*p == '"' || *p == '\\')
 			buf_printf(to, "\\%c", *p);

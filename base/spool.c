@@ -13,8 +13,11 @@
 enum { KEY_MAX = 255, PAYLOAD_MAX = 1 << 20, BUSY_MS = 5000 };
 
 struct spool {
+	int code; /* of the last failure */
 	sqlite3 *file;
 	char *path;
+	enum spool_found_damaged found;
+	bool opened;
 	sqlite3_stmt *put;
 	sqlite3_stmt *drop;
 	sqlite3_stmt *each;
@@ -41,9 +44,8 @@ static const char count_sql[] = "select count(*) from record";
 static bool
 fail(struct spool *s, const char *what, struct err *e)
 {
-	int code = sqlite3_errcode(s->file);
-
-	if (code == SQLITE_FULL || code == SQLITE_IOERR)
+	s->code = sqlite3_errcode(s->file);
+	if (s->code == SQLITE_FULL || s->code == SQLITE_IOERR)
 		return err_set(e, ERR_GONE,
 		    "spool %s: %s: the disk is full: free some space, "
 		    "the rest goes on alone",
@@ -61,6 +63,29 @@ prepare(struct spool *s, sqlite3_stmt **out, const char *sql, struct err *e)
 	return fail(s, "preparing", e);
 }
 
+static int
+check_answer(void *context, int columns, char **values, char **unused_names unused)
+{
+	bool *whole = context;
+
+	*whole = columns == 1 && values[0] != NULL && strcmp(values[0], "ok") == 0;
+	return 0;
+}
+
+/* A torn page would show when it is written to, which is when the spool is needed; the
+ * quick check leaves out the index. */
+static bool
+pages_check(struct spool *s, struct err *e)
+{
+	bool whole = false;
+
+	if (sqlite3_exec(s->file, "pragma integrity_check(1)", check_answer, &whole,
+		NULL) != SQLITE_OK)
+		return fail(s, "checking", e);
+	s->code = SQLITE_CORRUPT;
+	return whole || err_set(e, ERR_INTERNAL, "spool %s: its pages are torn", s->path);
+}
+
 static bool
 open_once(struct spool *s, struct err *e)
 {
@@ -71,6 +96,8 @@ open_once(struct spool *s, struct err *e)
 	(void)sqlite3_busy_timeout(s->file, BUSY_MS); /* fails only on misuse */
 	if (sqlite3_exec(s->file, setup_sql, NULL, NULL, NULL) != SQLITE_OK)
 		return fail(s, "setting up", e);
+	if (!pages_check(s, e))
+		return false;
 	return prepare(s, &s->put, put_sql, e) && prepare(s, &s->drop, drop_sql, e) &&
 	    prepare(s, &s->each, each_sql, e) && prepare(s, &s->count, count_sql, e);
 }
@@ -90,64 +117,147 @@ close_file(struct spool *s)
 static bool
 damaged(const struct spool *s)
 {
-	int code = sqlite3_errcode(s->file);
-
-	return code == SQLITE_CORRUPT || code == SQLITE_NOTADB || code == SQLITE_ERROR;
+	return s->code == SQLITE_CORRUPT || s->code == SQLITE_NOTADB;
 }
 
-/* A page that was never written, or torn, shows only when it is read: all are looked at.
- */
-static bool
-is_whole(struct spool *s)
+static void
+rename_part(const char *from, const char *to, const char *suffix)
 {
-	sqlite3_stmt *check = NULL;
-	bool whole = false;
+	scoped_free char *old = mem_printf("%s%s", from, suffix);
+	scoped_free char *new = mem_printf("%s%s", to, suffix);
 
-	if (sqlite3_prepare_v2(s->file, "pragma quick_check(1)", -1, &check, NULL) ==
-		SQLITE_OK &&
-	    sqlite3_step(check) == SQLITE_ROW)
-		whole = strcmp((const char *)sqlite3_column_text(check, 0), "ok") == 0;
-	(void)sqlite3_finalize(check); /* repeats what the step said */
-	return whole;
+	(void)rename(old, new); /* mostly not there */
 }
 
-/* Kept for a look by a person, out of the way of the new one. */
-static bool
-set_aside(struct spool *s, struct err *e)
+/* Kept for a look by a person, out of the way of the new one; its log goes with it. */
+static char *
+set_aside(const struct spool *s, struct err *e)
 {
 	char when[CLOCK_TEXT_MAX];
-	scoped_free char *aside = mem_printf("%s.damaged-%s", s->path,
+	char *aside = mem_printf("%s.damaged-%s", s->path,
 	    instant_text(clock_now(), when));
 
-	if (rename(s->path, aside) != 0)
-		return err_set(e, ERR_INTERNAL,
-		    "spool %s is damaged and can't be renamed", s->path);
-	for (int i = 0; i < 2; i++) {
-		scoped_free char *extra = mem_printf("%s-%s", s->path,
-		    i == 0 ? "wal" : "shm");
-		(void)remove(extra); /* mostly not there */
+	if (rename(s->path, aside) != 0) {
+		(void)err_set(e, ERR_INTERNAL, "spool %s is damaged and can't be renamed",
+		    s->path);
+		free(aside);
+		return NULL;
 	}
-	log_error("spool %s: damaged, set aside as %s; a new one is made", s->path,
-	    aside);
+	rename_part(s->path, aside, "-wal");
+	rename_part(s->path, aside, "-shm");
+	return aside;
+}
+
+static bool
+record_read(sqlite3_stmt *st, struct spool_record *out)
+{
+	*out = (struct spool_record){
+		.key = (const char *)sqlite3_column_text(st, 0),
+		.order = sqlite3_column_int64(st, 1),
+		.payload = (const char *)sqlite3_column_text(st, 2),
+		.seq = sqlite3_column_int64(st, 3),
+	};
+	return out->key != NULL && out->payload != NULL;
+}
+
+static bool
+step_with(struct spool *s, sqlite3_stmt *st, const struct spool_record *r, struct err *e)
+{
+	int code;
+
+	(void)sqlite3_reset(st); /* the last error was told */
+	(void)sqlite3_bind_text(st, 1, r->key, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_int64(st, 2, r->order);
+	if (st == s->put)
+		(void)sqlite3_bind_text(st, 3, r->payload, -1, SQLITE_STATIC);
+	code = sqlite3_step(st);
+	(void)sqlite3_reset(st);
+	return code == SQLITE_DONE || fail(s, "writing", e);
+}
+
+/* One record into the new file, at its old place. */
+static bool
+record_copy(sqlite3_stmt *to, const struct spool_record *r)
+{
+	bool ok;
+
+	(void)sqlite3_bind_text(to, 1, r->key, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_int64(to, 2, r->order);
+	(void)sqlite3_bind_text(to, 3, r->payload, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_int64(to, 4, r->seq);
+	ok = sqlite3_step(to) == SQLITE_DONE;
+	(void)sqlite3_reset(to);
+	return ok;
+}
+
+/* What a damaged file still tells is usage or alarms: it goes into the new one. */
+static void
+salvage(struct spool *s, const char *aside)
+{
+	sqlite3 *old = NULL;
+	sqlite3_stmt *from = NULL;
+	sqlite3_stmt *to = NULL;
+	struct spool_record r;
+	size_t kept = 0;
+
+	(void)sqlite3_exec(s->file, "begin immediate", NULL, NULL, NULL);
+	if (sqlite3_open_v2(aside, &old, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+		NULL) == SQLITE_OK &&
+	    sqlite3_prepare_v2(old, "select key, rank, payload, seq from record", -1,
+		&from, NULL) == SQLITE_OK &&
+	    sqlite3_prepare_v2(s->file,
+		"insert or ignore into record (key, rank, payload, seq)"
+		" values (?1, ?2, ?3, ?4)",
+		-1, &to, NULL) == SQLITE_OK)
+		while (sqlite3_step(from) == SQLITE_ROW && record_read(from, &r))
+			kept += record_copy(to, &r);
+	(void)sqlite3_finalize(from);
+	(void)sqlite3_finalize(to);
+	(void)sqlite3_close(old);
+	(void)sqlite3_exec(s->file, "commit", NULL, NULL, NULL);
+	log_error("spool %s: damaged, set aside as %s; %zu records could still be read "
+		  "and are in the new one",
+	    s->path, aside, kept);
+}
+
+/* After a failure: a damaged file makes way for a new one; false: that was not why. */
+static bool
+mend(struct spool *s, struct err *e)
+{
+	scoped_free char *aside = NULL;
+
+	if (!damaged(s))
+		return false;
+	close_file(s);
+	aside = set_aside(s, e);
+	if (aside == NULL || !open_once(s, e))
+		return false;
+	if (!s->opened && s->found == SPOOL_START_OVER)
+		log_error("spool %s: damaged, set aside as %s; a new one is made",
+		    s->path, aside);
+	else
+		salvage(s, aside);
 	return true;
 }
 
 bool
-spool_open(struct spool **out, const char *path, struct err *e)
+spool_open(struct spool **out, const char *path, enum spool_found_damaged found,
+    struct err *e)
 {
 	struct spool *s = mem_alloc(sizeof(*s));
 	bool ok;
 
 	s->path = mem_strdup(path);
+	s->found = found;
 	ok = open_once(s, e);
-	if (ok ? !is_whole(s) : damaged(s)) {
-		close_file(s);
-		ok = set_aside(s, e) && open_once(s, e);
-	}
-	if (!ok) {
+	/* Tables that are not ours, sizes that nobody has. */
+	if (!ok && (s->code == SQLITE_ERROR || s->code == SQLITE_NOMEM))
+		s->code = SQLITE_NOTADB;
+	if (!ok && !mend(s, e)) {
 		spool_close(s);
 		return false;
 	}
+	s->opened = true;
 	*out = s;
 	return true;
 }
@@ -170,23 +280,8 @@ command(struct spool *s, const char *sql, struct err *e)
 }
 
 static bool
-step_with(struct spool *s, sqlite3_stmt *st, const struct spool_record *r, struct err *e)
-{
-	int code;
-
-	(void)sqlite3_reset(st); /* the last error was told */
-	(void)sqlite3_bind_text(st, 1, r->key, -1, SQLITE_STATIC);
-	(void)sqlite3_bind_int64(st, 2, r->order);
-	if (st == s->put)
-		(void)sqlite3_bind_text(st, 3, r->payload, -1, SQLITE_STATIC);
-	code = sqlite3_step(st);
-	(void)sqlite3_reset(st);
-	return code == SQLITE_DONE || fail(s, "writing", e);
-}
-
-static bool
-all_in_one(struct spool *s, sqlite3_stmt *st, const struct spool_record *list,
-    size_t count, struct err *e)
+all_once(struct spool *s, sqlite3_stmt *st, const struct spool_record *list, size_t count,
+    struct err *e)
 {
 	bool ok = command(s, "begin immediate", e);
 
@@ -201,6 +296,14 @@ all_in_one(struct spool *s, sqlite3_stmt *st, const struct spool_record *list,
 	return ok;
 }
 
+static bool
+all_in_one(struct spool *s, bool put, const struct spool_record *list, size_t count,
+    struct err *e)
+{
+	return all_once(s, put ? s->put : s->drop, list, count, e) ||
+	    (mend(s, e) && all_once(s, put ? s->put : s->drop, list, count, e));
+}
+
 bool
 spool_put(struct spool *s, const struct spool_record *records, size_t count,
     struct err *e)
@@ -211,7 +314,7 @@ spool_put(struct spool *s, const struct spool_record *records, size_t count,
 			return err_set(e, ERR_INPUT,
 			    "spool %s: record \"%.60s\" is too large", s->path,
 			    records[i].key);
-	return count == 0 || all_in_one(s, s->put, records, count, e);
+	return count == 0 || all_in_one(s, true, records, count, e);
 }
 
 bool
@@ -219,14 +322,40 @@ spool_drop(struct spool *s, const char *key, int64_t order, struct err *e)
 {
 	struct spool_record r = { .key = key, .order = order, .payload = "" };
 
-	return all_in_one(s, s->drop, &r, 1, e);
+	return all_in_one(s, false, &r, 1, e);
 }
 
 bool
 spool_drop_all(struct spool *s, const struct spool_record *records, size_t count,
     struct err *e)
 {
-	return count == 0 || all_in_one(s, s->drop, records, count, e);
+	return count == 0 || all_in_one(s, false, records, count, e);
+}
+
+/* visited counts, since no record may be shown twice in one call. */
+static bool
+each_once(struct spool *s, int64_t seq, size_t count, spool_visit visit, void *context,
+    size_t *visited, struct err *e)
+{
+	struct spool_record r;
+	int code = SQLITE_DONE;
+	bool more = true;
+
+	(void)sqlite3_reset(s->each);
+	(void)sqlite3_bind_int64(s->each, 1, (sqlite3_int64)count);
+	(void)sqlite3_bind_int64(s->each, 2, seq);
+	while (more && (code = sqlite3_step(s->each)) == SQLITE_ROW) {
+		if (!record_read(s->each, &r)) {
+			code = s->code = SQLITE_CORRUPT; /* no column of ours is null */
+			break;
+		}
+		more = visit(&r, context);
+		(*visited)++;
+	}
+	(void)sqlite3_reset(s->each);
+	if (code == SQLITE_CORRUPT && s->code == SQLITE_CORRUPT)
+		return err_set(e, ERR_GONE, "spool %s: a record is damaged", s->path);
+	return code == SQLITE_DONE || code == SQLITE_ROW || fail(s, "reading", e);
 }
 
 bool
@@ -239,27 +368,16 @@ bool
 spool_each_after(struct spool *s, int64_t seq, size_t count, spool_visit visit,
     void *context, struct err *e)
 {
-	int code = SQLITE_DONE;
-	bool more = true;
+	size_t visited = 0;
 
-	(void)sqlite3_reset(s->each);
-	(void)sqlite3_bind_int64(s->each, 1, (sqlite3_int64)count);
-	(void)sqlite3_bind_int64(s->each, 2, seq);
-	while (more && (code = sqlite3_step(s->each)) == SQLITE_ROW) {
-		struct spool_record r = {
-			.key = (const char *)sqlite3_column_text(s->each, 0),
-			.order = sqlite3_column_int64(s->each, 1),
-			.payload = (const char *)sqlite3_column_text(s->each, 2),
-			.seq = sqlite3_column_int64(s->each, 3),
-		};
-		more = visit(&r, context);
-	}
-	(void)sqlite3_reset(s->each);
-	return code == SQLITE_DONE || code == SQLITE_ROW || fail(s, "reading", e);
+	s->code = SQLITE_OK;
+	return each_once(s, seq, count, visit, context, &visited, e) ||
+	    (mend(s, e) &&
+		(visited > 0 || each_once(s, seq, count, visit, context, &visited, e)));
 }
 
-bool
-spool_count(struct spool *s, uint64_t *count, struct err *e)
+static bool
+count_once(struct spool *s, uint64_t *count, struct err *e)
 {
 	bool ok;
 
@@ -269,4 +387,10 @@ spool_count(struct spool *s, uint64_t *count, struct err *e)
 		*count = (uint64_t)sqlite3_column_int64(s->count, 0);
 	(void)sqlite3_reset(s->count);
 	return ok || fail(s, "counting", e);
+}
+
+bool
+spool_count(struct spool *s, uint64_t *count, struct err *e)
+{
+	return count_once(s, count, e) || (mend(s, e) && count_once(s, count, e));
 }

@@ -14,8 +14,17 @@
  */
 struct spool;
 
-/* Creates the file if need be; a torn or foreign file is set aside with a log line. */
-must_check bool spool_open(struct spool **out, const char *path, struct err *e);
+/*
+ * What an earlier life left damaged.  Records that stand alone are saved; where the
+ * newest ones tell what the others said before (usage), half of them are worse than none.
+ */
+enum spool_found_damaged { SPOOL_SALVAGE, SPOOL_START_OVER };
+
+/* Creates the file if need be.  A torn or foreign file is set aside with a log line, here
+ * or when it shows later; what it still tells is in the new one, but for START_OVER here.
+ */
+must_check bool spool_open(struct spool **out, const char *path,
+    enum spool_found_damaged found, struct err *e);
 void spool_close(struct spool *s); /* NULL is fine */
 
 /* One durable group: after it returns true all records are on disk. */

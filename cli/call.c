@@ -332,9 +332,9 @@ print_single(const struct jval *object, const char *columns)
 			buf_puts(&b, json_text(v));
 		else if (v != NULL)
 			print_value(&b, v);
+		scoped_free char *shown = text_tame(buf_take(&b));
 		if (v != NULL)
-			(void)printf("%-16s %s\n", name, buf_text(&b));
-		buf_done(&b);
+			(void)printf("%-16s %s\n", name, shown);
 		p += n + strspn(p + n, " ");
 	}
 }

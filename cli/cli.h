@@ -47,7 +47,9 @@ const struct jval *client_body(const struct json *doc);
 /* ---- print.c */
 void print_table(const struct jval *rows, const char *columns, bool color);
 void print_value(struct buf *to, const struct jval *v); /* as JSON text */
-size_t text_width(const char *utf8);                    /* columns on a terminal */
+/* Names and errors of others must not command the terminal: in place, answers text. */
+char *text_tame(char *text);
+size_t text_width(const char *utf8); /* columns on a terminal */
 void print_error(const char *what, const char *why, const char *try_this);
 /* What to try after such an error. */
 const char *advice(enum err_kind kind, const char *otherwise);

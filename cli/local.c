@@ -175,8 +175,9 @@ verdict(struct doctor *d, const char *check, enum verdict v, const char *found,
 		jout_close(&d->out, '}');
 		return;
 	}
+	scoped_free char *shown = text_tame(mem_strdup(found));
 	(void)printf("%s%-4s%s  %-28s %s\n", d->cli->color ? colors[v] : "", words[v],
-	    d->cli->color ? "\033[0m" : "", check, found);
+	    d->cli->color ? "\033[0m" : "", check, shown);
 	if (v != FINE)
 		(void)printf("      try: %s\n", mend);
 }

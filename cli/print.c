@@ -34,6 +34,21 @@ text_width(const char *utf8)
 	return width;
 }
 
+char *
+text_tame(char *text)
+{
+	for (unsigned char *p = (unsigned char *)text; *p != '\0'; p++) {
+		bool c1 = p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f;
+		if (*p == '\n' || *p == '\t')
+			*p = ' ';
+		else if (*p < 0x20 || *p == 0x7f)
+			*p = '?';
+		else if (c1)
+			p[0] = p[1] = '?';
+	}
+	return text;
+}
+
 void
 print_value(struct buf *to, const struct jval *v)
 {
@@ -90,12 +105,12 @@ cell(const struct jval *row, const char *name)
 		v = json_get(v, point + 1);
 
 	if (json_type(v) == JSON_STRING || json_type(v) == JSON_NUMBER)
-		return mem_strdup(json_text(v));
+		return text_tame(mem_strdup(json_text(v)));
 	if (json_type(v) == JSON_BOOL)
 		return mem_strdup(json_bool(v, false) ? "yes" : "");
 	if (v != NULL && json_type(v) != JSON_NULL)
 		print_value(&b, v);
-	return buf_take(&b);
+	return text_tame(buf_take(&b));
 }
 
 static void
@@ -171,7 +186,9 @@ advice(enum err_kind kind, const char *otherwise)
 void
 print_error(const char *what, const char *why, const char *try_this)
 {
-	(void)fprintf(stderr, "error: %s\nwhy:   %s\ntry:   %s\n", what, why, try_this);
+	scoped_free char *told = text_tame(mem_strdup(why));
+
+	(void)fprintf(stderr, "error: %s\nwhy:   %s\ntry:   %s\n", what, told, try_this);
 }
 
 int

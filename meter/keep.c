@@ -30,7 +30,7 @@ keep_open(struct keep **out, const char *folder, struct err *e)
 	scoped_free char *path = mem_printf("%s/usage.db", folder);
 
 	k->folder = mem_strdup(folder);
-	if (!spool_open(&k->spool, path, e)) {
+	if (!spool_open(&k->spool, path, SPOOL_START_OVER, e)) {
 		keep_snapshot_forget(k);
 		keep_close(k);
 		return false;

@@ -237,6 +237,23 @@ context_of(xmlDocPtr doc)
 	return c;
 }
 
+/* Takes away the rest of a character that a cut went through: the database refuses it. */
+static void
+utf8_end(char *text)
+{
+	size_t n = strlen(text);
+	size_t tail = 0;
+
+	while (tail < n && tail < 3 && ((unsigned char)text[n - 1 - tail] & 0xc0) == 0x80)
+		tail++;
+	if (tail == n)
+		return;
+	unsigned char lead = (unsigned char)text[n - 1 - tail];
+	size_t wanted = lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : lead >= 0xc0 ? 1 : 0;
+	if (tail < wanted)
+		text[n - 1 - tail] = '\0';
+}
+
 /* The string value of a path, cut to room and cleaned of control characters. */
 static void
 text_at(xmlXPathContextPtr c, const char *path, char *out, size_t room)
@@ -245,8 +262,9 @@ text_at(xmlXPathContextPtr c, const char *path, char *out, size_t room)
 	xmlChar *s = o != NULL ? xmlXPathCastToString(o) : NULL;
 
 	(void)snprintf(out, room, "%s", s != NULL ? (const char *)s : "");
+	utf8_end(out);
 	for (char *p = out; *p != '\0'; p++)
-		if ((unsigned char)*p < 0x20)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			*p = ' ';
 	xmlFree(s);
 	xmlXPathFreeObject(o);

@@ -28,7 +28,7 @@ journal_open(struct journal **out, const char *path, struct err *e)
 {
 	struct journal *j = mem_alloc(sizeof(*j));
 
-	if (!spool_open(&j->spool, path, e)) {
+	if (!spool_open(&j->spool, path, SPOOL_SALVAGE, e)) {
 		free(j);
 		return false;
 	}

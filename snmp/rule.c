@@ -53,6 +53,7 @@ word_read(char *word, struct err *e)
 {
 	scoped(buf_done) struct buf all = BUF_INIT;
 	const char *value = strchr(word, '=');
+	enum severity severity;
 	struct rule *r;
 
 	if (value != NULL)
@@ -66,10 +67,11 @@ word_read(char *word, struct err *e)
 	r->off = strcmp(value, "off") == 0;
 	if (r->off)
 		return true;
-	r->severity = severity_named(value);
-	if (strcmp(severity_word(r->severity), value) == 0 &&
-	    r->severity != SEVERITY_CLEARED)
+	severity = severity_named(value);
+	if (strcmp(severity_word(severity), value) == 0 && severity > SEVERITY_CLEARED) {
+		r->severity = severity;
 		return true;
+	}
 	return err_set(e, ERR_INPUT,
 	    "alarm.rules: %s=%.20s: write off, critical, major, minor, warning or "
 	    "indeterminate",

@@ -20,7 +20,11 @@ xml_escape(struct buf *to, const char *text)
 			buf_puts(to, "&apos;");
 		else if ((unsigned char)*c < 32 && strchr("\t\n\r", *c) == NULL)
 			buf_puts(to, "\xef\xbf\xbd");
-		else
+		else if (strncmp(c, "\xef\xbf\xbe", 3) == 0 ||
+		    strncmp(c, "\xef\xbf\xbf", 3) == 0) {
+			buf_puts(to, "\xef\xbf\xbd"); /* XML has no U+FFFE, U+FFFF */
+			c += 2;
+		} else
 			buf_putc(to, *c);
 	}
 }

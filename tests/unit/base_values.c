@@ -211,7 +211,7 @@ spool_keeps_the_later_and_survives_damage(void **unused_state unused)
 
 	assert_non_null(mkdtemp(folder));
 	scoped_free char *path = mem_printf("%s/s.db", folder);
-	assert_true(spool_open(&s, path, &e));
+	assert_true(spool_open(&s, path, SPOOL_SALVAGE, &e));
 	assert_true(spool_put(s, &late, 1, &e) && spool_put(s, &early, 1, &e));
 	assert_true(spool_each(s, 10, count_visit, &last, &e));
 	assert_int_equal(last, 9);
@@ -228,7 +228,7 @@ spool_keeps_the_later_and_survives_damage(void **unused_state unused)
 	assert_int_equal(fclose(f), 0);
 	scoped_free char *wal = mem_printf("%s-wal", path);
 	(void)unlink(wal);
-	assert_true(spool_open(&s, path, &e));
+	assert_true(spool_open(&s, path, SPOOL_SALVAGE, &e));
 	assert_true(spool_put(s, &late, 1, &e));
 	spool_close(s);
 }

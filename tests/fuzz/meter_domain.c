@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A guest's XML as the collector reads it: which card is which */
+#include "base/mem.h"
+#include "meter/domain.h"
+#include "tests/fuzz/fuzz.h"
+#include <stdlib.h>
+#include <string.h>
+
+static void
+nic_check(const struct domain_nics *nics, size_t i)
+{
+	const struct domain_nic *n = &nics->list[i];
+
+	must(strlen(n->mac) < sizeof(n->mac) && strlen(n->target) < sizeof(n->target) &&
+		strlen(n->port) < sizeof(n->port),
+	    "card %zu", i);
+	must(strpbrk(n->mac, "ABCDEF") == NULL, "%s is not lower case", n->mac);
+	if (n->target[0] == '\0')
+		return;
+	const struct domain_nic *first = domain_nic_find(nics, n->target);
+	must(first != NULL && strcmp(first->target, n->target) == 0, "%s is not found",
+	    n->target);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	scoped_free char *xml = fuzz_text(data, size);
+	struct domain_nics nics = { 0, NULL };
+	struct err e = ERR_INIT;
+
+	if (!domain_nics_read(&nics, xml, &e)) {
+		must(e.kind == ERR_INPUT && e.text[0] != '\0', "a refusal says why");
+		must(nics.count == 0 && nics.list == NULL, "a refusal changes nothing");
+		return 0;
+	}
+	must(nics.count <= DOMAIN_NICS_MOST, "%zu cards", nics.count);
+	for (size_t i = 0; i < nics.count; i++)
+		nic_check(&nics, i);
+	must(domain_nic_find(&nics, "") == NULL, "a card without a name is nobody's");
+	domain_nics_done(&nics);
+	return 0;
+}
