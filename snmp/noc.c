@@ -382,7 +382,7 @@ static int64_t
 late_ns(const struct noc *n)
 {
 	return 3 * conf_span_ns(n->conf, CONF_METER_STEP) +
-	    conf_span_ns(n->conf, CONF_METER_DEADLINE) + 30 * NS_PER_S;
+	    conf_span_ns(n->conf, CONF_METER_DEADLINE) + 15 * NS_PER_S;
 }
 
 static void

@@ -18,8 +18,30 @@ def text(path):
     return path.read_text(errors="replace") if path.exists() else ""
 
 
+class Network:
+    """A network of its own (a namespace), where a host that is switched off can be had."""
+
+    def __init__(self):
+        self.name = f"jeoul-noc-{os.getpid()}"
+        run("ip", "netns", "add", self.name)
+        self.ip("link", "add", "near", "type", "veth", "peer", "name", "far")
+        for link in ("lo", "near", "far"):
+            self.ip("link", "set", link, "up")
+        self.ip("address", "add", "192.0.2.1/24", "dev", "near")
+
+    def ip(self, *words):
+        run("ip", "-n", self.name, *words)
+
+    def inside(self):
+        return ["ip", "netns", "exec", self.name]
+
+    def remove(self):
+        run("ip", "netns", "delete", self.name)
+
+
 class Receiver:
     """One receiving program; what it wrote stays when it is stopped."""
+    address, inside = "127.0.0.1", []
 
     def __init__(self, folder, name):
         self.folder = pathlib.Path(folder) / name
@@ -30,7 +52,7 @@ class Receiver:
 
     def start(self):
         assert self.process is None
-        self.process = subprocess.Popen([str(a) for a in self.command()], stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen(self.inside + [str(a) for a in self.command()], stdin=subprocess.DEVNULL,
                                         env=os.environ | {"SNMP_PERSISTENT_DIR": str(self.folder), "MIBS": ""})
         wait_for(f"{self.command()[0]} at its port", self.listening, 10)
 
@@ -38,7 +60,8 @@ class Receiver:
         if self.process.poll() is not None:  # the port may have been taken: say so at once
             raise AssertionError(f"{self.command()}: ended with {self.process.returncode}")
         mine = f":{self.port:04X}"
-        rows = [line.split() for p in ("/proc/net/udp", "/proc/net/tcp") for line in text(pathlib.Path(p)).splitlines()]
+        rows = [line.split() for p in ("udp", "tcp")
+                for line in text(pathlib.Path(f"/proc/{self.process.pid}/net/{p}")).splitlines()]
         return any(row[1].endswith(mine) and row[2].endswith(":0000") for row in rows)  # its own end, nobody's peer
 
     def stop(self):
@@ -58,7 +81,7 @@ class Trapd(Receiver):
 
     def command(self):
         return ["snmptrapd", "-f", "-C", "-c", self.folder / "trapd.conf", "-A", "-Lf", self.log,
-                *self.reads, f"udp:127.0.0.1:{self.port}"]
+                *self.reads, f"udp:{self.address}:{self.port}"]
 
     def notices(self, **wanted):
         """What came, in the order in which it came."""
@@ -158,6 +181,7 @@ class Sender:
                          "alarm.disk_free": "0B", **settings}
         self.process = self.link = None
         self.log = pathlib.Path(folder) / "sender.log"
+        self.inside = []
 
     def start(self):
         assert self.process is None
@@ -173,7 +197,7 @@ class Sender:
             os.dup2(conf, 31)
             os.dup2(30, 3)
             os.dup2(31, 4)
-        self.process = subprocess.Popen([BIN / "jeoul-snmp"], env={"JEOUL_CONF_FD": "4"}, preexec_fn=place,
+        self.process = subprocess.Popen(self.inside + [BIN / "jeoul-snmp"], env={"JEOUL_CONF_FD": "4", "PATH": os.environ["PATH"]}, preexec_fn=place,
                                         pass_fds=(3, 4), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         for fd in (log, its):
             fd.close()

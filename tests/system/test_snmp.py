@@ -9,7 +9,7 @@ import time
 import pytest
 
 from conftest import BIN, TOP, Stack, run, wait_for
-from noc import Authority, MibTrapd, Rsyslogd, Sender, Trapd, story, text
+from noc import Authority, MibTrapd, Network, Rsyslogd, Sender, Trapd, story, text
 
 RULE = "role.down"
 
@@ -155,6 +155,33 @@ def test_a_noc_that_never_answers_gets_each_notification_once_as_a_trap(tmp_path
     assert len(traps) == 2, "raise and clear, once each"
     assert len(informs) >= 2, "asked again, since a receiver that comes back answers"
     assert about.index(traps[0]) >= 1, "an inform was tried first"
+
+
+@pytest.mark.parametrize("mode", ["trap", "inform", "auto"])
+def test_a_noc_whose_machine_was_off_gets_both_when_it_is_on(tmp_path, mode):
+    """No machine, no ICMP of its own: the kernel says "no route to host" when ARP has given up."""
+    network = Network()
+    sender = receiver = None
+    try:
+        receiver = Trapd(tmp_path)
+        receiver.address, receiver.inside = "192.0.2.7", network.inside()
+        sender = Sender(tmp_path, **{"snmp.trap": f"192.0.2.7:{receiver.port},{mode}"})
+        sender.inside = network.inside()
+        sender.start()
+        sender.tell(RULE, "meter", True)
+        wait_for("the first try", lambda: "tried again until it is back" in text(sender.log), 15)
+        if mode == "trap":
+            assert "No route to host" in text(sender.log)
+        sender.tell(RULE, "meter", False)
+        network.ip("address", "add", "192.0.2.7/32", "dev", "far")  # switched on
+        receiver.start()
+        wait_for("both", lambda: story(receiver, rule=RULE) == ["raise", "clear"], 60)
+    finally:
+        if sender:
+            sender.stop()
+        if receiver:
+            receiver.stop()
+        network.remove()
 
 
 # ---- SNMPv3
