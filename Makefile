@@ -115,7 +115,7 @@ sim: $(BUILD)/sim/play
 	@BUILD=$(BUILD) /usr/bin/python3 -B tests/sim/sim.py run 0 1000
 
 .PHONY: build run stop clean-state check unit vectors lint format format-check clean install
-.PHONY: fresh bench bench-meter bench-rating bench-web bench-snmp bench-programs
+.PHONY: soak-billing fresh bench bench-meter bench-rating bench-web bench-snmp bench-programs
 build: $(PROGRAMS)
 
 $(BUILD)/obj/%.o: %.c | $(GEN_HEADERS)
@@ -166,6 +166,11 @@ clean-state:
 	@setup/stop --clean
 check:
 	@setup/check
+# 200 kills of raters and PostgreSQL while 2,000 accounts are rated and closed; some ten minutes.
+soak-billing: build
+	cd tests/system && BILLING_ACCOUNTS=2000 BILLING_KILLS=200 BUILD=$(BUILD) /usr/bin/python3 -m pytest -q -s \
+		-p no:cacheprovider --timeout 7200 test_billing_kills.py
+
 fresh:
 	@tests/fresh $(FRESH)
 

@@ -52,6 +52,12 @@ def environment(state):
     return {**clean, "JEOUL_STATE": str(state)}
 
 
+def database_start(folder):
+    subprocess.run([*unprivileged(), PG / "pg_ctl", "-D", folder / "data", "-w", "-l", folder / "data" / "log", "-o",
+                    f"-c listen_addresses='' -k {folder}/pg -c fsync=off", "start"],
+                   check=True, cwd="/", stdout=subprocess.DEVNULL)
+
+
 @pytest.fixture(scope="module")
 def state():
     folder = pathlib.Path(tempfile.mkdtemp(prefix="jeoul-oracle.", dir="/tmp"))
@@ -59,11 +65,9 @@ def state():
     for f in (folder, folder / "pg"):
         f.chmod(0o777)
     user = unprivileged()
-    run = dict(check=True, cwd="/", stdout=subprocess.DEVNULL)
     subprocess.run([*user, PG / "initdb", "-D", folder / "data", "-U", "jeoul_owner", "-A", "trust",
-                    "-E", "UTF8", "--locale=C", "-N"], **run)
-    subprocess.run([*user, PG / "pg_ctl", "-D", folder / "data", "-w", "-l", folder / "data" / "log", "-o",
-                    f"-c listen_addresses='' -k {folder}/pg -c fsync=off", "start"], **run)
+                    "-E", "UTF8", "--locale=C", "-N"], check=True, cwd="/", stdout=subprocess.DEVNULL)
+    database_start(folder)
     try:
         subprocess.run(["psql", "-q", "-h", folder / "pg", "-U", "jeoul_owner", "-d", "postgres",
                         "-c", "create database jeoul"], check=True)
