@@ -13,7 +13,8 @@ static const char usage[] =
     "usage: jeoul-audit [--config FILE] verify [--without-usage]\n"
     "       jeoul-audit [--config FILE] head\n"
     "verify names what was changed, taken away or slipped in, the earliest first;\n"
-    "head prints where the hash chain ends: keep it elsewhere, a later chain must hold it.\n"
+    "head prints where the hash chain ends: keep it elsewhere, a later chain must hold "
+    "it.\n"
     "status: 0 intact, 1 something was changed, 2 wrong usage, 6 could not ask\n";
 
 static bool
