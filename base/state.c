@@ -24,7 +24,8 @@ static const struct part parts[] = { { "log", NULL, 0755 }, { "pg", "jeoul-db", 
 	{ "rrd", "jeoul-meter", 0755 }, { "spool", NULL, 0755 },
 	{ "spool/meter", "jeoul-meter", 0700 }, { "spool/snmp", "jeoul-snmp", 0700 },
 	{ "images", "jeoul-provision", 0711 }, { "console", "jeoul-provision", 0711 },
-	{ "libvirt", NULL, 0755 }, { "guest", NULL, 0755 } };
+	{ "templates", "jeoul-provision", 0700 }, { "libvirt", NULL, 0755 },
+	{ "guest", NULL, 0755 } };
 
 static bool
 owner_set(const char *path, const char *user, struct err *e)

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* domain_xml: libvirt's XML, built and read as XML; the one file that knows libxml2 */
+/* domain_xml: libvirt's XML, built and read as XML */
 #include "provision/domain_xml.h"
 #include "base/mem.h"
+#include "provision/xml.h"
 #include <libxml/parser.h>
-#include <libxml/xmlwriter.h>
 #include <libxml/xpath.h>
 #include <libxml/xpathInternals.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,193 +13,402 @@
 /* libxml2's strings are unsigned; its own BAD_CAST would drop the const. */
 #define TEXT (const xmlChar *)
 
-enum { XML_BYTES_MOST = 4 * 1024 * 1024, CPUS_MOST = 8192 };
+enum { XML_BYTES_MOST = 4 * 1024 * 1024, CPUS_MOST = 8192, MEMORY_SLOTS = 16 };
 
-/* The writer fails only without memory, which ends the program anyway. */
-static void
-open_tag(xmlTextWriterPtr w, const char *name)
+/* "%lld" in a buffer of the caller's block. */
+static const char *
+digits(int64_t n, char out[24])
 {
-	(void)xmlTextWriterStartElement(w, TEXT name);
+	(void)snprintf(out, 24, "%lld", (long long)n);
+	return out;
+}
+#define DIGITS(n) digits((n), (char[24]){ 0 })
+
+static void
+metadata(struct xml *x, const struct domain_want *want)
+{
+	xml_open(x, "metadata");
+	xml_open(x, "j:vm");
+	xml_attribute(x, "xmlns:j", VM_NAMESPACE);
+	xml_attribute(x, "account", want->account_uuid);
+	xml_attribute(x, "offering", want->offering_uuid);
+	xml_close(x);
+	xml_close(x);
+}
+
+static bool
+boots_from_order(const struct domain_want *want)
+{
+	for (size_t i = 0; i < want->disk_count; i++)
+		if (want->disks[i].boot > 0)
+			return true;
+	return false;
 }
 
 static void
-close_tag(xmlTextWriterPtr w)
+boot(struct xml *x, const struct domain_want *want)
 {
-	(void)xmlTextWriterEndElement(w);
-}
-
-static void
-attribute(xmlTextWriterPtr w, const char *name, const char *value)
-{
-	(void)xmlTextWriterWriteAttribute(w, TEXT name, TEXT value);
-}
-
-/* A whole element: text may be NULL; then pairs of attribute name and value, then NULL.
- */
-static void sentinel
-element(xmlTextWriterPtr w, const char *name, const char *text, ...)
-{
-	va_list ap;
-	const char *key;
-
-	open_tag(w, name);
-	va_start(ap, text);
-	while ((key = va_arg(ap, const char *)) != NULL)
-		attribute(w, key, va_arg(ap, const char *));
-	va_end(ap);
-	if (text != NULL)
-		(void)xmlTextWriterWriteString(w, TEXT text);
-	close_tag(w);
-}
-
-static void
-number(xmlTextWriterPtr w, const char *name, int64_t value, const char *unit)
-{
-	char text[32];
-
-	(void)snprintf(text, sizeof(text), "%lld", (long long)value);
-	if (unit != NULL)
-		element(w, name, text, "unit", unit, NULL);
-	else
-		element(w, name, text, NULL);
-}
-
-static void
-metadata(xmlTextWriterPtr w, const struct domain_want *want)
-{
-	open_tag(w, "metadata");
-	open_tag(w, "j:vm");
-	attribute(w, "xmlns:j", VM_NAMESPACE);
-	attribute(w, "account", want->account_uuid);
-	if (want->offering_uuid != NULL)
-		attribute(w, "offering", want->offering_uuid);
-	close_tag(w);
-	close_tag(w);
-}
-
-static void
-boot(xmlTextWriterPtr w, const struct domain_want *want)
-{
-	open_tag(w, "os");
-	element(w, "type", "hvm", "arch", "x86_64", "machine", "q35", NULL);
+	xml_open(x, "os");
+	xml_element(x, "type", "hvm", "arch", "x86_64", "machine", "q35", NULL);
 	if (want->kernel != NULL) {
-		element(w, "kernel", want->kernel, NULL);
-		element(w, "initrd", want->initrd, NULL);
-		element(w, "cmdline", want->cmdline != NULL ? want->cmdline : "", NULL);
+		xml_element(x, "kernel", want->kernel, NULL);
+		xml_element(x, "initrd", want->initrd, NULL);
+		xml_element(x, "cmdline", want->cmdline != NULL ? want->cmdline : "",
+		    NULL);
+	} else if (!boots_from_order(want))
+		xml_element(x, "boot", NULL, "dev", "hd", NULL);
+	xml_close(x);
+	xml_open(x, "features");
+	xml_element(x, "acpi", NULL, NULL);
+	xml_element(x, "apic", NULL, NULL);
+	xml_close(x);
+	xml_element(x, "on_crash", "destroy", NULL);
+}
+
+/* Memory can be added to a running guest only when it has a NUMA cell to go to. */
+static void
+size(struct xml *x, const struct domain_want *want)
+{
+	int64_t most = want->vcpus_most > want->vcpus ? want->vcpus_most : want->vcpus;
+	bool grows = want->memory_most_bytes > want->memory_bytes;
+	char cpus[32];
+
+	if (grows) {
+		xml_open(x, "maxMemory");
+		xml_attribute(x, "slots", DIGITS(MEMORY_SLOTS));
+		xml_attribute(x, "unit", "KiB");
+		xml_text(x, DIGITS(want->memory_most_bytes / 1024));
+		xml_close(x);
 	}
-	close_tag(w);
-	open_tag(w, "features");
-	element(w, "acpi", NULL, NULL);
-	close_tag(w);
-	element(w, "on_crash", "destroy", NULL);
+	xml_number(x, "memory", want->memory_bytes / 1024, "KiB");
+	xml_element(x, "vcpu", DIGITS(most), "placement", "static", "current",
+	    DIGITS(want->vcpus), NULL);
+	if (!grows)
+		return;
+	(void)snprintf(cpus, sizeof(cpus), "0-%lld", (long long)most - 1);
+	xml_open(x, "cpu");
+	xml_open(x, "numa");
+	xml_element(x, "cell", NULL, "id", "0", "cpus", most > 1 ? cpus : "0", "memory",
+	    DIGITS(want->memory_bytes / 1024), "unit", "KiB", NULL);
+	xml_close(x);
+	xml_close(x);
 }
 
 static void
-disk(xmlTextWriterPtr w, const struct domain_want *want)
+network_source(struct xml *x, const struct want_disk *d)
 {
-	open_tag(w, "disk");
-	attribute(w, "type", "file");
-	attribute(w, "device", "disk");
-	element(w, "driver", NULL, "name", "qemu", "type", want->disk_format, "discard",
-	    "unmap", NULL);
-	element(w, "source", NULL, "file", want->disk_path, NULL);
-	element(w, "target", NULL, "dev", "vda", "bus", "virtio", NULL);
-	close_tag(w);
-}
-
-static void
-channel(xmlTextWriterPtr w, const char *path)
-{
-	open_tag(w, "channel");
-	attribute(w, "type", "unix");
-	element(w, "source", NULL, "mode", "bind", "path", path, NULL);
-	element(w, "target", NULL, "type", "virtio", "name", "org.jeoul.ctl", NULL);
-	close_tag(w);
-}
-
-static void
-devices(xmlTextWriterPtr w, const struct domain_want *want)
-{
-	open_tag(w, "devices");
-	if (want->disk_path != NULL)
-		disk(w, want);
-	if (want->network != NULL) {
-		open_tag(w, "interface");
-		attribute(w, "type", "network");
-		element(w, "mac", NULL, "address", want->mac, NULL);
-		element(w, "source", NULL, "network", want->network, NULL);
-		element(w, "model", NULL, "type", "virtio", NULL);
-		close_tag(w);
+	xml_open(x, "source");
+	xml_attribute(x, "protocol", d->protocol);
+	xml_attribute(x, "name", d->path);
+	if (d->host != NULL)
+		xml_element(x, "host", NULL, "name", d->host, "port",
+		    d->port != NULL ? d->port : "", NULL);
+	if (d->user != NULL && d->secret_uuid != NULL) {
+		xml_open(x, "auth");
+		xml_attribute(x, "username", d->user);
+		xml_element(x, "secret", NULL, "type",
+		    strcmp(d->protocol, "rbd") == 0 ? "ceph" : "iscsi", "uuid",
+		    d->secret_uuid, NULL);
+		xml_close(x);
 	}
-	open_tag(w, "serial");
-	attribute(w, "type", "file");
-	element(w, "source", NULL, "path", want->console_path, NULL);
-	close_tag(w);
+	xml_close(x);
+}
+
+static void
+disk(struct xml *x, const struct want_disk *d)
+{
+	xml_open(x, "disk");
+	xml_attribute(x, "type",
+	    d->protocol != NULL ? "network"
+		: d->block      ? "block"
+				: "file");
+	xml_attribute(x, "device", d->cdrom ? "cdrom" : "disk");
+	xml_element(x, "driver", NULL, "name", "qemu", "type",
+	    d->format != NULL ? d->format : "raw", "discard", d->cdrom ? "" : "unmap",
+	    NULL);
+	if (d->protocol != NULL)
+		network_source(x, d);
+	else if (d->path != NULL)
+		xml_element(x, "source", NULL, d->block ? "dev" : "file", d->path, NULL);
+	xml_element(x, "target", NULL, "dev", d->target, "bus",
+	    !d->cdrom     ? "virtio"
+		: d->sata ? "sata"
+			  : "scsi",
+	    NULL);
+	if (d->readonly || d->cdrom)
+		xml_element(x, "readonly", NULL, NULL);
+	if (d->serial != NULL)
+		xml_element(x, "serial", d->serial, NULL);
+	if (d->boot > 0)
+		xml_element(x, "boot", NULL, "order", DIGITS(d->boot), NULL);
+	xml_close(x);
+}
+
+/* Each address that the guest may use is a parameter IP of the filter. */
+static void
+filter(struct xml *x, const struct want_nic *n)
+{
+	const char *p = n->addresses != NULL ? n->addresses : "";
+
+	xml_open(x, "filterref");
+	xml_attribute(x, "filter", n->filter);
+	while (*p != '\0') {
+		char one[64];
+		size_t length = strcspn(p, ",");
+		(void)snprintf(one, sizeof(one), "%.*s", (int)(length < 60 ? length : 60),
+		    p);
+		xml_element(x, "parameter", NULL, "name",
+		    strchr(one, ':') != NULL ? "IPV6" : "IP", "value", one, NULL);
+		p += length + (p[length] == ',');
+	}
+	xml_close(x);
+}
+
+static void
+nic(struct xml *x, const struct want_nic *n)
+{
+	xml_open(x, "interface");
+	xml_attribute(x, "type", n->network != NULL ? "network" : "bridge");
+	xml_element(x, "mac", NULL, "address", n->mac, NULL);
+	if (n->network != NULL)
+		xml_element(x, "source", NULL, "network", n->network, NULL);
+	else
+		xml_element(x, "source", NULL, "bridge", n->bridge, NULL);
+	if (n->openvswitch)
+		xml_element(x, "virtualport", NULL, "type", "openvswitch", NULL);
+	if (n->vlan > 0) {
+		xml_open(x, "vlan");
+		xml_element(x, "tag", NULL, "id", DIGITS(n->vlan), NULL);
+		xml_close(x);
+	}
+	if (n->tap != NULL)
+		xml_element(x, "target", NULL, "dev", n->tap, NULL);
+	xml_element(x, "model", NULL, "type", "virtio", NULL);
+	if (n->filter != NULL)
+		filter(x, n);
+	xml_close(x);
+}
+
+static void
+channel(struct xml *x, const char *path)
+{
+	xml_open(x, "channel");
+	xml_attribute(x, "type", "unix");
+	xml_element(x, "source", NULL, "mode", "bind", "path", path, NULL);
+	xml_element(x, "target", NULL, "type", "virtio", "name", "org.jeoul.ctl", NULL);
+	xml_close(x);
+}
+
+static void
+devices(struct xml *x, const struct domain_want *want)
+{
+	xml_open(x, "devices");
+	/* libvirt makes one spare port only: each further device that is plugged in while
+	 * the guest runs needs one. */
+	xml_element(x, "controller", NULL, "type", "pci", "index", "0", "model",
+	    "pcie-root", NULL);
+	for (int i = 1; i <= HOTPLUG_PORTS; i++)
+		xml_element(x, "controller", NULL, "type", "pci", "index", DIGITS(i),
+		    "model", "pcie-root-port", NULL);
+	xml_element(x, "controller", NULL, "type", "scsi", "model", "virtio-scsi", NULL);
+	for (size_t i = 0; i < want->disk_count; i++)
+		disk(x, &want->disks[i]);
+	for (size_t i = 0; i < want->nic_count; i++)
+		nic(x, &want->nics[i]);
+	xml_open(x, "serial");
+	xml_attribute(x, "type", "file");
+	xml_element(x, "source", NULL, "path", want->console_path, "append", "on", NULL);
+	xml_close(x);
 	if (want->control_path != NULL)
-		channel(w, want->control_path);
-	open_tag(w, "memballoon");
-	attribute(w, "model", "virtio");
-	element(w, "stats", NULL, "period", "10", NULL);
-	close_tag(w);
-	element(w, "controller", NULL, "type", "usb", "model", "none", NULL);
-	close_tag(w);
+		channel(x, want->control_path);
+	xml_open(x, "memballoon");
+	xml_attribute(x, "model", "virtio");
+	xml_element(x, "stats", NULL, "period", "10", NULL);
+	xml_close(x);
+	xml_element(x, "controller", NULL, "type", "usb", "model", "none", NULL);
+	xml_close(x);
 }
 
 char *
 domain_xml(const struct domain_want *want)
 {
-	xmlBufferPtr b = xmlBufferCreate();
-	xmlTextWriterPtr w = b != NULL ? xmlNewTextWriterMemory(b, 0) : NULL;
-	char *text;
+	struct xml *x = xml_new();
 
-	if (w == NULL)
-		abort(); /* out of memory: an ordinary death */
-	open_tag(w, "domain");
-	attribute(w, "type", want->domain_type);
-	element(w, "name", want->name, NULL);
-	element(w, "uuid", want->uuid, NULL);
-	element(w, "title", want->title, NULL);
-	metadata(w, want);
-	number(w, "memory", want->memory_bytes / 1024, "KiB");
-	number(w, "vcpu", want->vcpus, NULL);
-	boot(w, want);
-	devices(w, want);
-	close_tag(w);
-	(void)xmlTextWriterEndDocument(w);
-	xmlFreeTextWriter(w);
-	text = mem_strdup((const char *)xmlBufferContent(b));
-	xmlBufferFree(b);
-	return text;
+	xml_open(x, "domain");
+	xml_attribute(x, "type", want->domain_type);
+	xml_element(x, "name", want->name, NULL);
+	xml_element(x, "uuid", want->uuid, NULL);
+	xml_element(x, "title", want->title, NULL);
+	metadata(x, want);
+	size(x, want);
+	boot(x, want);
+	devices(x, want);
+	xml_close(x);
+	return xml_take(x);
+}
+
+char *
+disk_xml(const struct want_disk *d)
+{
+	struct xml *x = xml_new();
+
+	disk(x, d);
+	return xml_take(x);
+}
+
+char *
+nic_xml(const struct want_nic *n)
+{
+	struct xml *x = xml_new();
+
+	nic(x, n);
+	return xml_take(x);
+}
+
+char *
+memory_xml(int64_t bytes)
+{
+	struct xml *x = xml_new();
+
+	xml_open(x, "memory");
+	xml_attribute(x, "model", "dimm");
+	xml_open(x, "target");
+	xml_number(x, "size", bytes / 1024, "KiB");
+	xml_number(x, "node", 0, NULL);
+	xml_close(x);
+	xml_close(x);
+	return xml_take(x);
 }
 
 char *
 volume_xml(const char *name, int64_t bytes, const char *format, const char *backing,
     const char *backing_format)
 {
-	xmlBufferPtr b = xmlBufferCreate();
-	xmlTextWriterPtr w = b != NULL ? xmlNewTextWriterMemory(b, 0) : NULL;
-	char *text;
+	struct xml *x = xml_new();
 
-	if (w == NULL)
-		abort(); /* out of memory: an ordinary death */
-	open_tag(w, "volume");
-	element(w, "name", name, NULL);
-	number(w, "capacity", bytes, "bytes");
-	number(w, "allocation", 0, "bytes");
-	open_tag(w, "target");
-	element(w, "format", NULL, "type", format, NULL);
-	close_tag(w);
+	xml_open(x, "volume");
+	xml_element(x, "name", name, NULL);
+	xml_number(x, "capacity", bytes, "bytes");
+	xml_number(x, "allocation", 0, "bytes");
+	xml_open(x, "target");
+	xml_element(x, "format", NULL, "type", format, NULL);
+	xml_close(x);
 	if (backing != NULL) {
-		open_tag(w, "backingStore");
-		element(w, "path", backing, NULL);
-		element(w, "format", NULL, "type", backing_format, NULL);
-		close_tag(w);
+		xml_open(x, "backingStore");
+		xml_element(x, "path", backing, NULL);
+		xml_element(x, "format", NULL, "type", backing_format, NULL);
+		xml_close(x);
 	}
-	close_tag(w);
-	xmlFreeTextWriter(w);
-	text = mem_strdup((const char *)xmlBufferContent(b));
-	xmlBufferFree(b);
-	return text;
+	xml_close(x);
+	return xml_take(x);
+}
+
+/* What stands in <source>: each kind of pool has its own words for it. */
+static void
+pool_source(struct xml *x, const struct want_pool *w)
+{
+	bool iscsi = strcmp(w->kind, "iscsi-direct") == 0;
+	bool rbd = strcmp(w->kind, "rbd") == 0;
+
+	xml_open(x, "source");
+	if (w->host != NULL)
+		xml_element(x, "host", NULL, "name", w->host, "port",
+		    w->port != NULL ? w->port : "", NULL);
+	if (strcmp(w->kind, "netfs") == 0) {
+		xml_element(x, "dir", NULL, "path", w->source, NULL);
+		xml_element(x, "format", NULL, "type", "auto", NULL);
+	} else if (iscsi || strcmp(w->kind, "fs") == 0)
+		xml_element(x, "device", NULL, "path", w->source, NULL);
+	else if (rbd || strcmp(w->kind, "logical") == 0)
+		xml_element(x, "name", w->source, NULL);
+	if (iscsi) {
+		xml_open(x, "initiator");
+		xml_element(x, "iqn", NULL, "name", "iqn.2026-01.dev.jeoul:host", NULL);
+		xml_close(x);
+	}
+	if (w->user != NULL && w->secret_uuid != NULL) {
+		xml_open(x, "auth");
+		xml_attribute(x, "type", rbd ? "ceph" : "chap");
+		xml_attribute(x, "username", w->user);
+		xml_element(x, "secret", NULL, "uuid", w->secret_uuid, NULL);
+		xml_close(x);
+	}
+	xml_close(x);
+}
+
+char *
+pool_xml(const struct want_pool *w)
+{
+	struct xml *x = xml_new();
+
+	xml_open(x, "pool");
+	xml_attribute(x, "type", w->kind);
+	xml_element(x, "name", w->name, NULL);
+	if (strcmp(w->kind, "dir") != 0)
+		pool_source(x, w);
+	if (w->target != NULL) {
+		xml_open(x, "target");
+		xml_element(x, "path", w->target, NULL);
+		xml_close(x);
+	}
+	xml_close(x);
+	return xml_take(x);
+}
+
+char *
+secret_xml(const char *uuid, const char *type)
+{
+	struct xml *x = xml_new();
+	scoped_free char *name = mem_printf("jeoul %s", uuid);
+
+	xml_open(x, "secret");
+	xml_attribute(x, "ephemeral", "no");
+	xml_attribute(x, "private", "yes");
+	xml_element(x, "uuid", uuid, NULL);
+	xml_open(x, "usage");
+	xml_attribute(x, "type", type);
+	if (strcmp(type, "ceph") == 0)
+		xml_element(x, "name", name, NULL);
+	else
+		xml_element(x, "target", name, NULL);
+	xml_close(x);
+	xml_close(x);
+	return xml_take(x);
+}
+
+char *
+snapshot_xml(const char *name, bool memory)
+{
+	struct xml *x = xml_new();
+
+	xml_open(x, "domainsnapshot");
+	xml_element(x, "name", name, NULL);
+	xml_element(x, "memory", NULL, "snapshot", memory ? "internal" : "no", NULL);
+	xml_close(x);
+	return xml_take(x);
+}
+
+char *
+backup_xml(const char *target, const char *path, const char *const *others,
+    size_t other_count)
+{
+	struct xml *x = xml_new();
+
+	xml_open(x, "domainbackup");
+	xml_attribute(x, "mode", "push");
+	xml_open(x, "disks");
+	xml_open(x, "disk");
+	xml_attribute(x, "name", target);
+	xml_attribute(x, "backup", "yes");
+	xml_attribute(x, "type", "file");
+	xml_element(x, "driver", NULL, "type", "qcow2", NULL);
+	xml_element(x, "target", NULL, "file", path, NULL);
+	xml_close(x);
+	for (size_t i = 0; i < other_count; i++)
+		xml_element(x, "disk", NULL, "name", others[i], "backup", "no", NULL);
+	xml_close(x);
+	xml_close(x);
+	return xml_take(x);
 }
 
 /* No network, no entities, no output of libxml2's own; nesting is bounded by libxml2
@@ -295,6 +503,8 @@ domain_read(struct domain_found *out, const char *xml, struct err *e)
 	memset(out, 0, sizeof(*out));
 	text_at(c, "string(/domain/metadata/j:vm/@account)", out->account_uuid,
 	    sizeof(out->account_uuid));
+	out->plugged_vcpus = count_at(c,
+	    "/domain/vcpus/vcpu[@hotpluggable='yes' and @enabled='yes']", CPUS_MOST);
 	out->disk_count = count_at(c, DISKS, XML_DISKS_MOST);
 	for (size_t i = 0; i < out->disk_count; i++) {
 		(void)snprintf(path, sizeof(path), "string((" DISKS ")[%zu]/target/@dev)",
@@ -320,6 +530,9 @@ domain_read(struct domain_found *out, const char *xml, struct err *e)
 		    "name()='bridge'])",
 		    i + 1);
 		text_at(c, path, out->nics[i].network, sizeof(out->nics[i].network));
+		(void)snprintf(path, sizeof(path),
+		    "string((/domain/devices/interface)[%zu]/target/@dev)", i + 1);
+		text_at(c, path, out->nics[i].tap, sizeof(out->nics[i].tap));
 	}
 	xmlXPathFreeContext(c);
 	xmlFreeDoc(doc);

@@ -44,6 +44,7 @@ must_check bool hv_open(struct hv **out, const char *uri, hv_event event, void *
     struct err *e);
 void hv_close(struct hv *hv); /* NULL is fine */
 bool hv_alive(struct hv *hv); /* false: the connection broke */
+const char *hv_uri(const struct hv *hv);
 
 must_check bool hv_facts(struct hv *hv, struct hv_facts *out, struct err *e);
 void hv_facts_done(struct hv_facts *f);
@@ -66,19 +67,83 @@ must_check bool hv_domain_xml(struct hv *hv, const char *uuid, char **xml, struc
 must_check bool hv_disk_size(struct hv *hv, const char *uuid, const char *target,
     int64_t *bytes, struct err *e);
 
+/* Makes it or replaces its definition; a running one changes at its next start. */
 must_check bool hv_define(struct hv *hv, const char *xml, struct err *e);
 must_check bool hv_undefine(struct hv *hv, const char *uuid, struct err *e);
 must_check bool hv_start(struct hv *hv, const char *uuid, struct err *e);
 must_check bool hv_shutdown(struct hv *hv, const char *uuid,
     struct err *e); /* asks the guest */
 must_check bool hv_destroy(struct hv *hv, const char *uuid, struct err *e); /* at once */
+/* These go through the guest's control channel: ERR_AGAIN while it is taken. */
 must_check bool hv_reset(struct hv *hv, const char *uuid, struct err *e);
+must_check bool hv_suspend(struct hv *hv, const char *uuid, struct err *e);
+must_check bool hv_resume(struct hv *hv, const char *uuid, struct err *e);
+/* Of a running domain; the definition stays as it is. */
+must_check bool hv_attach(struct hv *hv, const char *uuid, const char *device_xml,
+    struct err *e);
+must_check bool hv_detach(struct hv *hv, const char *uuid, const char *device_xml,
+    struct err *e); /* asked of the guest: look whether it is gone */
+must_check bool hv_device_update(struct hv *hv, const char *uuid, const char *device_xml,
+    struct err *e);
+must_check bool hv_vcpus_set(struct hv *hv, const char *uuid, int64_t vcpus,
+    struct err *e);
+must_check bool hv_disk_resize(struct hv *hv, const char *uuid, const char *target,
+    int64_t bytes, struct err *e);
 
-/* Pools and volumes.  The path is the caller's to free. */
+/* Snapshots of a domain, in its disks. */
+must_check bool hv_snapshot_make(struct hv *hv, const char *uuid, const char *xml,
+    struct err *e);
+must_check bool hv_snapshot_known(struct hv *hv, const char *uuid, const char *name,
+    bool *known, struct err *e);
+/* The domain then is as the snapshot says: running, paused or stopped. */
+must_check bool hv_snapshot_revert(struct hv *hv, const char *uuid, const char *name,
+    struct err *e);
+must_check bool hv_snapshot_delete(struct hv *hv, const char *uuid, const char *name,
+    struct err *e);
+/* A copy of a running domain's disk, in the background. */
+must_check bool hv_backup_begin(struct hv *hv, const char *uuid, const char *xml,
+    struct err *e);
+enum hv_backup { HV_BACKUP_NONE, HV_BACKUP_RUNS, HV_BACKUP_DONE, HV_BACKUP_FAILED };
+must_check bool hv_backup_look(struct hv *hv, const char *uuid, enum hv_backup *state,
+    struct err *e);
+must_check bool hv_job_abort(struct hv *hv, const char *uuid, struct err *e);
+
+/* Pools and volumes.  A path is the caller's to free. */
 must_check bool hv_pool_ensure(struct hv *hv, const char *pool, const char *path,
+    struct err *e);
+/* By XML: defined, built where libvirt can, started. */
+must_check bool hv_pool_define(struct hv *hv, const char *pool, const char *xml,
+    struct err *e);
+must_check bool hv_pool_undefine(struct hv *hv, const char *pool, struct err *e);
+/* A key that libvirt keeps for us; type "ceph" (base64) or "iscsi". */
+must_check bool hv_secret_ensure(struct hv *hv, const char *uuid, const char *type,
+    const char *value, struct err *e);
+struct hv_space {
+	uint64_t capacity_bytes, used_bytes;
+};
+must_check bool hv_pool_space(struct hv *hv, const char *pool, struct hv_space *out,
     struct err *e);
 must_check bool hv_volume_ensure(struct hv *hv, const char *pool, const char *xml,
     const char *name, char **path, struct err *e);
+/* A whole new volume with what is in from; it must not exist. */
+must_check bool hv_volume_clone(struct hv *hv, const char *pool, const char *xml,
+    const char *from_pool, const char *from, char **path, struct err *e);
 must_check bool hv_volume_delete(struct hv *hv, const char *pool, const char *name,
-    struct err *e);
+    struct err *e); /* gone already is fine */
+struct hv_volume {
+	uint64_t capacity_bytes, used_bytes;
+	char *path;
+};
+/* ERR_NOT_FOUND when there is none. */
+must_check bool hv_volume_get(struct hv *hv, const char *pool, const char *name,
+    struct hv_volume *out, struct err *e);
+must_check bool hv_volume_resize(struct hv *hv, const char *pool, const char *name,
+    int64_t bytes, struct err *e);
+/* take() answers how many bytes it put into the buffer, 0 at the end, -1 to give up. */
+typedef int (*hv_take)(void *context, char *buffer, size_t room);
+must_check bool hv_volume_write(struct hv *hv, const char *pool, const char *name,
+    uint64_t bytes, hv_take take, void *context, struct err *e);
+typedef bool (*hv_give)(void *context, const char *bytes, size_t count);
+must_check bool hv_volume_read(struct hv *hv, const char *pool, const char *name,
+    uint64_t from, uint64_t bytes, hv_give give, void *context, struct err *e);
 bool hv_network_active(struct hv *hv, const char *name);

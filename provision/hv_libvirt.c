@@ -2,7 +2,9 @@
 /* hv: the hypervisor by libvirt; the one file of this program that knows it */
 #include "base/log.h"
 #include "base/mem.h"
+#include "provision/domain_xml.h"
 #include "provision/hv.h"
+#include "provision/seed.h"
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
 #include <pthread.h>
@@ -30,6 +32,9 @@ kind_of(const virError *v)
 	case VIR_ERR_NO_STORAGE_POOL:
 	case VIR_ERR_NO_STORAGE_VOL:
 	case VIR_ERR_NO_NETWORK:
+	case VIR_ERR_NO_DOMAIN_SNAPSHOT:
+	case VIR_ERR_NO_NWFILTER:
+	case VIR_ERR_NO_SECRET:
 		return ERR_NOT_FOUND;
 	case VIR_ERR_OPERATION_INVALID:
 	case VIR_ERR_DOM_EXIST:
@@ -60,12 +65,16 @@ kind_of(const virError *v)
 }
 
 static bool
-fail(struct err *e, const char *what, const char *object)
+fail_as(struct err *e, const virError *v, const char *what, const char *object)
 {
-	const virError *v = virGetLastError();
-
 	return err_set(e, kind_of(v), "%s %s: %s", what, object,
 	    v != NULL && v->message != NULL ? v->message : "libvirt does not say why");
+}
+
+static bool
+fail(struct err *e, const char *what, const char *object)
+{
+	return fail_as(e, virGetLastError(), what, object);
 }
 
 /* Errors come back from each call; libvirt's own line on stderr would tell them twice. */
@@ -162,6 +171,12 @@ hv_alive(struct hv *hv)
 	return virConnectIsAlive(hv->link) == 1;
 }
 
+const char *
+hv_uri(const struct hv *hv)
+{
+	return hv->uri;
+}
+
 static void
 version_text(char out[32], unsigned long v)
 {
@@ -211,7 +226,7 @@ state_of(int state, int reason)
 }
 
 static bool
-domain_read(virDomainPtr d, struct hv_domain *out, struct err *e)
+domain_fill(virDomainPtr d, struct hv_domain *out, struct err *e)
 {
 	virDomainInfo info;
 	int state = 0;
@@ -249,7 +264,7 @@ hv_domains(struct hv *hv, struct hv_domain **list, size_t *count, struct err *e)
 	*list = mem_array((size_t)n, sizeof(**list));
 	for (int i = 0; i < n; i++) {
 		struct err one = ERR_INIT;
-		if (domain_read(domains[i], &(*list)[used], &one))
+		if (domain_fill(domains[i], &(*list)[used], &one))
 			used++;
 		else if (one.kind != ERR_NOT_FOUND) /* gone meanwhile is no trouble */
 			log_warning("%s: left out this time", one.text);
@@ -289,7 +304,7 @@ bool
 hv_domain_get(struct hv *hv, const char *uuid, struct hv_domain *out, struct err *e)
 {
 	virDomainPtr d = domain_find(hv, uuid, e);
-	bool ok = d != NULL && domain_read(d, out, e);
+	bool ok = d != NULL && domain_fill(d, out, e);
 
 	if (d != NULL)
 		(void)virDomainFree(d);
@@ -352,67 +367,196 @@ hv_define(struct hv *hv, const char *xml, struct err *e)
 	return true;
 }
 
+struct ask {
+	const char *text;
+	int64_t number;
+	virErrorPtr why; /* kept where freeing something would forget it */
+};
+typedef int (*domain_ask)(virDomainPtr d, struct ask *a);
+
 static int
-call_start(virDomainPtr d)
+call_start(virDomainPtr d, struct ask *unused_a unused)
 {
 	return virDomainCreateWithFlags(d, 0);
 }
 
 static int
-call_shutdown(virDomainPtr d)
+call_shutdown(virDomainPtr d, struct ask *unused_a unused)
 {
 	return virDomainShutdownFlags(d, VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN);
 }
 
 static int
-call_shutdown_any(virDomainPtr d)
+call_shutdown_any(virDomainPtr d, struct ask *unused_a unused)
 {
 	return virDomainShutdown(d);
 }
 
 static int
-call_destroy(virDomainPtr d)
+call_destroy(virDomainPtr d, struct ask *unused_a unused)
 {
 	return virDomainDestroyFlags(d, 0);
 }
 
 static int
-call_reset(virDomainPtr d)
+call_reset(virDomainPtr d, struct ask *unused_a unused)
 {
 	return virDomainReset(d, 0);
 }
 
 static int
-call_undefine(virDomainPtr d)
+call_suspend(virDomainPtr d, struct ask *unused_a unused)
+{
+	return virDomainSuspend(d);
+}
+
+static int
+call_resume(virDomainPtr d, struct ask *unused_a unused)
+{
+	return virDomainResume(d);
+}
+
+static int
+call_undefine(virDomainPtr d, struct ask *unused_a unused)
 {
 	return virDomainUndefineFlags(d,
 	    VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA);
 }
 
+static int
+call_attach(virDomainPtr d, struct ask *a)
+{
+	return virDomainAttachDeviceFlags(d, a->text, VIR_DOMAIN_AFFECT_LIVE);
+}
+
+static int
+call_detach(virDomainPtr d, struct ask *a)
+{
+	return virDomainDetachDeviceFlags(d, a->text, VIR_DOMAIN_AFFECT_LIVE);
+}
+
+static int
+call_device_update(virDomainPtr d, struct ask *a)
+{
+	return virDomainUpdateDeviceFlags(d, a->text,
+	    VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_DEVICE_MODIFY_FORCE);
+}
+
+static int
+call_vcpus_set(virDomainPtr d, struct ask *a)
+{
+	return virDomainSetVcpusFlags(d, (unsigned)a->number, VIR_DOMAIN_AFFECT_LIVE);
+}
+
+static int
+call_disk_resize(virDomainPtr d, struct ask *a)
+{
+	return virDomainBlockResize(d, a->text, (unsigned long long)a->number,
+	    VIR_DOMAIN_BLOCK_RESIZE_BYTES);
+}
+
+static int
+call_snapshot_make(virDomainPtr d, struct ask *a)
+{
+	virDomainSnapshotPtr s = virDomainSnapshotCreateXML(d, a->text, 0);
+
+	if (s == NULL)
+		return -1;
+	return virDomainSnapshotFree(s);
+}
+
+/* Freeing would forget why the call before it failed. */
+static int
+snapshot_end(struct ask *a, virDomainSnapshotPtr s, int status)
+{
+	if (status < 0)
+		a->why = virSaveLastError();
+	(void)virDomainSnapshotFree(s);
+	return status;
+}
+
+static int
+call_snapshot_revert(virDomainPtr d, struct ask *a)
+{
+	virDomainSnapshotPtr s = virDomainSnapshotLookupByName(d, a->text, 0);
+
+	if (s == NULL)
+		return -1;
+	return snapshot_end(a, s,
+	    virDomainRevertToSnapshot(s, VIR_DOMAIN_SNAPSHOT_REVERT_FORCE));
+}
+
+static int
+call_snapshot_delete(virDomainPtr d, struct ask *a)
+{
+	virDomainSnapshotPtr s = virDomainSnapshotLookupByName(d, a->text, 0);
+
+	if (s == NULL)
+		return -1;
+	return snapshot_end(a, s, virDomainSnapshotDelete(s, 0));
+}
+
+static int
+call_backup_begin(virDomainPtr d, struct ask *a)
+{
+	return virDomainBackupBegin(d, a->text, NULL, 0);
+}
+
+static int
+call_job_abort(virDomainPtr d, struct ask *unused_a unused)
+{
+	return virDomainAbortJob(d);
+}
+
 static bool
-domain_call(struct hv *hv, const char *uuid, const char *what, int (*call)(virDomainPtr),
-    struct err *e)
+asked_fail(const struct ask *a, const char *what, const char *uuid, struct err *e)
+{
+	if (a == NULL || a->why == NULL)
+		return fail(e, what, uuid);
+	(void)fail_as(e, a->why, what, uuid);
+	virFreeError(a->why);
+	return false;
+}
+
+static bool
+domain_call(struct hv *hv, const char *uuid, const char *what, domain_ask call,
+    struct ask *a, struct err *e)
 {
 	virDomainPtr d = domain_find(hv, uuid, e);
 	bool ok;
 
 	if (d == NULL)
 		return false;
-	ok = call(d) == 0 || fail(e, what, uuid);
+	ok = call(d, a) == 0 || asked_fail(a, what, uuid, e);
 	(void)virDomainFree(d);
+	return ok;
+}
+
+/* For what goes through the monitor: a guest that hangs would keep the caller with it. */
+static bool
+monitor_call(struct hv *hv, const char *uuid, const char *what, domain_ask call,
+    struct ask *a, struct err *e)
+{
+	virDomainPtr d = domain_find(hv, uuid, e);
+	bool ok = d != NULL && control_idle(d, uuid, e);
+
+	if (ok)
+		ok = call(d, a) == 0 || asked_fail(a, what, uuid, e);
+	if (d != NULL)
+		(void)virDomainFree(d);
 	return ok;
 }
 
 bool
 hv_undefine(struct hv *hv, const char *uuid, struct err *e)
 {
-	return domain_call(hv, uuid, "undefining", call_undefine, e);
+	return domain_call(hv, uuid, "undefining", call_undefine, NULL, e);
 }
 
 bool
 hv_start(struct hv *hv, const char *uuid, struct err *e)
 {
-	return domain_call(hv, uuid, "starting", call_start, e);
+	return domain_call(hv, uuid, "starting", call_start, NULL, e);
 }
 
 bool
@@ -420,20 +564,172 @@ hv_shutdown(struct hv *hv, const char *uuid, struct err *e)
 {
 	struct err first = ERR_INIT;
 
-	return domain_call(hv, uuid, "shutting down", call_shutdown, &first) ||
-	    domain_call(hv, uuid, "shutting down", call_shutdown_any, e);
+	return monitor_call(hv, uuid, "shutting down", call_shutdown, NULL, &first) ||
+	    monitor_call(hv, uuid, "shutting down", call_shutdown_any, NULL, e);
 }
 
 bool
 hv_destroy(struct hv *hv, const char *uuid, struct err *e)
 {
-	return domain_call(hv, uuid, "destroying", call_destroy, e);
+	return domain_call(hv, uuid, "destroying", call_destroy, NULL, e);
 }
 
 bool
 hv_reset(struct hv *hv, const char *uuid, struct err *e)
 {
-	return domain_call(hv, uuid, "resetting", call_reset, e);
+	return monitor_call(hv, uuid, "resetting", call_reset, NULL, e);
+}
+
+bool
+hv_suspend(struct hv *hv, const char *uuid, struct err *e)
+{
+	return monitor_call(hv, uuid, "suspending", call_suspend, NULL, e);
+}
+
+bool
+hv_resume(struct hv *hv, const char *uuid, struct err *e)
+{
+	return monitor_call(hv, uuid, "resuming", call_resume, NULL, e);
+}
+
+bool
+hv_attach(struct hv *hv, const char *uuid, const char *xml, struct err *e)
+{
+	struct ask a = { .text = xml };
+
+	return monitor_call(hv, uuid, "attaching a device to", call_attach, &a, e);
+}
+
+bool
+hv_detach(struct hv *hv, const char *uuid, const char *xml, struct err *e)
+{
+	struct ask a = { .text = xml };
+
+	return monitor_call(hv, uuid, "detaching a device from", call_detach, &a, e);
+}
+
+bool
+hv_device_update(struct hv *hv, const char *uuid, const char *xml, struct err *e)
+{
+	struct ask a = { .text = xml };
+
+	return monitor_call(hv, uuid, "changing a device of", call_device_update, &a, e);
+}
+
+bool
+hv_vcpus_set(struct hv *hv, const char *uuid, int64_t vcpus, struct err *e)
+{
+	struct ask a = { .number = vcpus };
+
+	return monitor_call(hv, uuid, "adding virtual CPUs to", call_vcpus_set, &a, e);
+}
+
+bool
+hv_disk_resize(struct hv *hv, const char *uuid, const char *target, int64_t bytes,
+    struct err *e)
+{
+	struct ask a = { .text = target, .number = bytes };
+
+	return monitor_call(hv, uuid, "resizing a disk of", call_disk_resize, &a, e);
+}
+
+bool
+hv_snapshot_make(struct hv *hv, const char *uuid, const char *xml, struct err *e)
+{
+	struct ask a = { .text = xml };
+
+	return monitor_call(hv, uuid, "taking a snapshot of", call_snapshot_make, &a, e);
+}
+
+bool
+hv_snapshot_known(struct hv *hv, const char *uuid, const char *name, bool *known,
+    struct err *e)
+{
+	virDomainPtr d = domain_find(hv, uuid, e);
+	virDomainSnapshotPtr s;
+	const virError *v;
+
+	if (d == NULL)
+		return false;
+	s = virDomainSnapshotLookupByName(d, name, 0);
+	v = virGetLastError();
+	*known = s != NULL;
+	bool ok = s != NULL || (v != NULL && v->code == VIR_ERR_NO_DOMAIN_SNAPSHOT) ||
+	    fail(e, "snapshots of", uuid);
+	if (s != NULL)
+		(void)virDomainSnapshotFree(s);
+	(void)virDomainFree(d);
+	return ok;
+}
+
+bool
+hv_snapshot_revert(struct hv *hv, const char *uuid, const char *name, struct err *e)
+{
+	struct ask a = { .text = name };
+
+	return monitor_call(hv, uuid, "reverting", call_snapshot_revert, &a, e);
+}
+
+bool
+hv_snapshot_delete(struct hv *hv, const char *uuid, const char *name, struct err *e)
+{
+	struct ask a = { .text = name };
+
+	return monitor_call(hv, uuid, "deleting a snapshot of", call_snapshot_delete, &a,
+	    e);
+}
+
+bool
+hv_backup_begin(struct hv *hv, const char *uuid, const char *xml, struct err *e)
+{
+	struct ask a = { .text = xml };
+
+	return monitor_call(hv, uuid, "copying a disk of", call_backup_begin, &a, e);
+}
+
+static enum hv_backup
+backup_state(virDomainPtr d)
+{
+	virTypedParameterPtr params = NULL;
+	int n = 0;
+	int type = VIR_DOMAIN_JOB_NONE;
+	int operation = 0;
+	enum hv_backup state = HV_BACKUP_NONE;
+
+	if (virDomainGetJobStats(d, &type, &params, &n, 0) == 0 &&
+	    type != VIR_DOMAIN_JOB_NONE)
+		state = HV_BACKUP_RUNS;
+	virTypedParamsFree(params, n);
+	params = NULL;
+	n = 0;
+	if (state != HV_BACKUP_RUNS &&
+	    virDomainGetJobStats(d, &type, &params, &n,
+		VIR_DOMAIN_JOB_STATS_COMPLETED | VIR_DOMAIN_JOB_STATS_KEEP_COMPLETED) ==
+		0 &&
+	    virTypedParamsGetInt(params, n, VIR_DOMAIN_JOB_OPERATION, &operation) == 1 &&
+	    operation == VIR_DOMAIN_JOB_OPERATION_BACKUP)
+		state = type == VIR_DOMAIN_JOB_COMPLETED ? HV_BACKUP_DONE
+							 : HV_BACKUP_FAILED;
+	virTypedParamsFree(params, n);
+	return state;
+}
+
+bool
+hv_backup_look(struct hv *hv, const char *uuid, enum hv_backup *state, struct err *e)
+{
+	virDomainPtr d = domain_find(hv, uuid, e);
+
+	if (d == NULL)
+		return false;
+	*state = backup_state(d);
+	(void)virDomainFree(d);
+	return true;
+}
+
+bool
+hv_job_abort(struct hv *hv, const char *uuid, struct err *e)
+{
+	return domain_call(hv, uuid, "ending the work on", call_job_abort, NULL, e);
 }
 
 bool
@@ -457,6 +753,99 @@ hv_pool_ensure(struct hv *hv, const char *pool, const char *path, struct err *e)
 	return ok;
 }
 
+bool
+hv_pool_define(struct hv *hv, const char *pool, const char *xml, struct err *e)
+{
+	virStoragePoolPtr p = virStoragePoolLookupByName(hv->link, pool);
+	bool ok;
+
+	if (p == NULL)
+		p = virStoragePoolDefineXML(hv->link, xml, 0);
+	if (p == NULL)
+		return fail(e, "storage pool", pool);
+	ok = virStoragePoolIsActive(p) == 1 ||
+	    virStoragePoolCreate(p, VIR_STORAGE_POOL_CREATE_WITH_BUILD) == 0 ||
+	    virStoragePoolCreate(p, 0) == 0 || fail(e, "starting the storage pool", pool);
+	(void)virStoragePoolFree(p);
+	return ok;
+}
+
+bool
+hv_pool_undefine(struct hv *hv, const char *pool, struct err *e)
+{
+	virStoragePoolPtr p = virStoragePoolLookupByName(hv->link, pool);
+	bool ok;
+
+	if (p == NULL)
+		return true;
+	ok = (virStoragePoolIsActive(p) != 1 || virStoragePoolDestroy(p) == 0) &&
+	    virStoragePoolUndefine(p) == 0;
+	if (!ok)
+		(void)fail(e, "undefining the storage pool", pool);
+	(void)virStoragePoolFree(p);
+	return ok;
+}
+
+/* cephx keys are base64 of what libvirt wants; others are taken as they are. */
+static bool
+secret_set(virSecretPtr s, const char *type, const char *value, const char *uuid,
+    struct err *e)
+{
+	scoped_free unsigned char *bytes = mem_alloc(strlen(value) + 1);
+	size_t count = strlen(value);
+
+	memcpy(bytes, value, count);
+	if (strcmp(type, "ceph") == 0 && !seed_base64(value, bytes, &count))
+		return err_set(e, ERR_INPUT, "the key of the pool is no base64");
+	return virSecretSetValue(s, bytes, count, 0) == 0 || fail(e, "secret", uuid);
+}
+
+bool
+hv_secret_ensure(struct hv *hv, const char *uuid, const char *type, const char *value,
+    struct err *e)
+{
+	scoped_free char *xml = secret_xml(uuid, type);
+	virSecretPtr s = virSecretLookupByUUIDString(hv->link, uuid);
+	bool ok;
+
+	if (s == NULL)
+		s = virSecretDefineXML(hv->link, xml, 0);
+	if (s == NULL)
+		return fail(e, "secret", uuid);
+	ok = secret_set(s, type, value, uuid, e);
+	(void)virSecretFree(s);
+	return ok;
+}
+
+static virStoragePoolPtr
+pool_find(struct hv *hv, const char *pool, struct err *e)
+{
+	virStoragePoolPtr p = virStoragePoolLookupByName(hv->link, pool);
+
+	if (p == NULL)
+		(void)fail(e, "storage pool", pool);
+	return p;
+}
+
+bool
+hv_pool_space(struct hv *hv, const char *pool, struct hv_space *out, struct err *e)
+{
+	virStoragePoolPtr p = pool_find(hv, pool, e);
+	virStoragePoolInfo info;
+	bool ok;
+
+	if (p == NULL)
+		return false;
+	(void)virStoragePoolRefresh(p, 0); /* while it is in use it can't: old figures */
+	ok = virStoragePoolGetInfo(p, &info) == 0 || fail(e, "storage pool", pool);
+	if (ok) {
+		out->capacity_bytes = info.capacity;
+		out->used_bytes = info.allocation;
+	}
+	(void)virStoragePoolFree(p);
+	return ok;
+}
+
 /* Refreshed first: a volume made just before a crash may not be known yet. */
 static virStorageVolPtr
 volume_find(virStoragePoolPtr p, const char *name)
@@ -468,42 +857,186 @@ volume_find(virStoragePoolPtr p, const char *name)
 	return v;
 }
 
+/* NULL with ERR_NOT_FOUND when there is none. */
+static virStorageVolPtr
+volume_in(struct hv *hv, const char *pool, const char *name, struct err *e)
+{
+	virStoragePoolPtr p = pool_find(hv, pool, e);
+	virStorageVolPtr v;
+
+	if (p == NULL)
+		return NULL;
+	v = volume_find(p, name);
+	if (v == NULL)
+		(void)fail(e, "volume", name);
+	(void)virStoragePoolFree(p);
+	return v;
+}
+
+static bool
+volume_take(virStorageVolPtr v, const char *what, const char *name, char **path,
+    struct err *e)
+{
+	if (v == NULL)
+		return fail(e, what, name);
+	*path = virStorageVolGetPath(v);
+	(void)virStorageVolFree(v);
+	return *path != NULL || fail(e, what, name);
+}
+
 bool
 hv_volume_ensure(struct hv *hv, const char *pool, const char *xml, const char *name,
     char **path, struct err *e)
 {
-	virStoragePoolPtr p = virStoragePoolLookupByName(hv->link, pool);
+	virStoragePoolPtr p = pool_find(hv, pool, e);
 	virStorageVolPtr v;
+	bool ok;
 
 	if (p == NULL)
-		return fail(e, "storage pool", pool);
+		return false;
 	v = volume_find(p, name);
 	if (v == NULL)
 		v = virStorageVolCreateXML(p, xml, 0);
-	if (v != NULL)
-		*path = virStorageVolGetPath(v);
-	bool ok = (v != NULL && *path != NULL) || fail(e, "making the volume", name);
-	if (v != NULL)
-		(void)virStorageVolFree(v);
+	ok = volume_take(v, "making the volume", name, path, e);
 	(void)virStoragePoolFree(p);
+	return ok;
+}
+
+bool
+hv_volume_clone(struct hv *hv, const char *pool, const char *xml, const char *from_pool,
+    const char *from, char **path, struct err *e)
+{
+	virStorageVolPtr source = volume_in(hv, from_pool, from, e);
+	virStoragePoolPtr p = source != NULL ? pool_find(hv, pool, e) : NULL;
+	bool ok = p != NULL &&
+	    volume_take(virStorageVolCreateXMLFrom(p, xml, source, 0), "copying volume",
+		from, path, e);
+
+	if (p != NULL)
+		(void)virStoragePoolFree(p);
+	if (source != NULL)
+		(void)virStorageVolFree(source);
 	return ok;
 }
 
 bool
 hv_volume_delete(struct hv *hv, const char *pool, const char *name, struct err *e)
 {
-	virStoragePoolPtr p = virStoragePoolLookupByName(hv->link, pool);
-	virStorageVolPtr v = p != NULL ? volume_find(p, name) : NULL;
-	bool ok = true;
+	struct err why = ERR_INIT;
+	virStorageVolPtr v = volume_in(hv, pool, name, &why);
+	bool ok;
 
-	if (p == NULL)
-		return fail(e, "storage pool", pool);
-	if (v != NULL) {
-		ok = virStorageVolDelete(v, 0) == 0 ||
-		    fail(e, "deleting the volume", name);
-		(void)virStorageVolFree(v);
+	if (v == NULL) {
+		if (why.kind == ERR_NOT_FOUND)
+			return true;
+		*e = why;
+		return false;
 	}
-	(void)virStoragePoolFree(p);
+	ok = virStorageVolDelete(v, 0) == 0 || fail(e, "deleting the volume", name);
+	(void)virStorageVolFree(v);
+	return ok;
+}
+
+bool
+hv_volume_get(struct hv *hv, const char *pool, const char *name, struct hv_volume *out,
+    struct err *e)
+{
+	virStorageVolPtr v = volume_in(hv, pool, name, e);
+	virStorageVolInfo info;
+	bool ok = v != NULL &&
+	    (virStorageVolGetInfo(v, &info) == 0 || fail(e, "volume", name));
+
+	if (ok) {
+		out->capacity_bytes = info.capacity;
+		out->used_bytes = info.allocation;
+		out->path = virStorageVolGetPath(v);
+	}
+	if (v != NULL)
+		(void)virStorageVolFree(v);
+	return ok;
+}
+
+bool
+hv_volume_resize(struct hv *hv, const char *pool, const char *name, int64_t bytes,
+    struct err *e)
+{
+	virStorageVolPtr v = volume_in(hv, pool, name, e);
+	bool ok = v != NULL &&
+	    (virStorageVolResize(v, (unsigned long long)bytes, 0) == 0 ||
+		fail(e, "resizing the volume", name));
+
+	if (v != NULL)
+		(void)virStorageVolFree(v);
+	return ok;
+}
+
+struct taker {
+	hv_take take;
+	void *context;
+};
+
+static int
+stream_source(virStreamPtr unused_s unused, char *buffer, size_t room, void *context)
+{
+	struct taker *t = context;
+
+	return t->take(t->context, buffer, room);
+}
+
+bool
+hv_volume_write(struct hv *hv, const char *pool, const char *name, uint64_t bytes,
+    hv_take take, void *context, struct err *e)
+{
+	struct taker t = { take, context };
+	virStorageVolPtr v = volume_in(hv, pool, name, e);
+	virStreamPtr s = v != NULL ? virStreamNew(hv->link, 0) : NULL;
+	bool ok = s != NULL && virStorageVolUpload(v, s, 0, bytes, 0) == 0 &&
+	    virStreamSendAll(s, stream_source, &t) == 0 && virStreamFinish(s) == 0;
+
+	if (v != NULL && !ok) {
+		(void)fail(e, "writing the volume", name);
+		if (s != NULL)
+			(void)virStreamAbort(s);
+	}
+	if (s != NULL)
+		(void)virStreamFree(s);
+	if (v != NULL)
+		(void)virStorageVolFree(v);
+	return ok;
+}
+
+struct giver {
+	hv_give give;
+	void *context;
+};
+
+static int
+stream_sink(virStreamPtr unused_s unused, const char *bytes, size_t count, void *context)
+{
+	struct giver *g = context;
+
+	return g->give(g->context, bytes, count) ? (int)count : -1;
+}
+
+bool
+hv_volume_read(struct hv *hv, const char *pool, const char *name, uint64_t from,
+    uint64_t bytes, hv_give give, void *context, struct err *e)
+{
+	struct giver g = { give, context };
+	virStorageVolPtr v = volume_in(hv, pool, name, e);
+	virStreamPtr s = v != NULL ? virStreamNew(hv->link, 0) : NULL;
+	bool ok = s != NULL && virStorageVolDownload(v, s, from, bytes, 0) == 0 &&
+	    virStreamRecvAll(s, stream_sink, &g) == 0 && virStreamFinish(s) == 0;
+
+	if (v != NULL && !ok) {
+		(void)fail(e, "reading the volume", name);
+		if (s != NULL)
+			(void)virStreamAbort(s);
+	}
+	if (s != NULL)
+		(void)virStreamFree(s);
+	if (v != NULL)
+		(void)virStorageVolFree(v);
 	return ok;
 }
 

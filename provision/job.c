@@ -92,6 +92,34 @@ job_noted_at(const struct job *j, const char *key, struct instant *at)
 	return text != NULL && instant_parse(at, text, &ignored);
 }
 
+/* A libvirtd that was restarted answers again after two seconds; a guest that is busy
+ * with a migration or a snapshot after some more. */
+#define RETRY_MOST_NS (60 * NS_PER_S)
+#define RETRY_EVERY_NS (NS_PER_S)
+
+bool
+job_may_retry(struct job *j, const struct err *why)
+{
+	struct instant since;
+
+	if (j->overtaken || (why->kind != ERR_GONE && why->kind != ERR_AGAIN))
+		return false;
+	return !job_noted_at(j, "silent", &since) ||
+	    clock_now().ns - since.ns < RETRY_MOST_NS;
+}
+
+static bool
+retry_later(struct job *j, const struct err *why, struct err *e)
+{
+	char now[CLOCK_TEXT_MAX];
+
+	log_info("job %s (%s): %s: trying again", j->uuid, j->command, why->text);
+	if (job_noted(j, "silent") == NULL &&
+	    !job_note(j, "silent", instant_text(clock_now(), now), e))
+		return false;
+	return job_again(j, "waiting for an answer", RETRY_EVERY_NS);
+}
+
 struct fenced {
 	struct job *job;
 	db_work work;
@@ -150,7 +178,7 @@ host_vms_leave(struct db *db, const struct host *h, struct err *e)
 		struct vm v;
 		vm_from_row(&v, r, i);
 		if (v.adopted &&
-		    !vm_ended(db, &v, "Destroyed", now, now, "host removed", e))
+		    !vm_ended(db, &v, "Destroyed", now, now, true, "host removed", e))
 			return false;
 	}
 	return true;
@@ -210,7 +238,34 @@ static const struct job_kind kinds[] = {
 	{ "startVirtualMachine", job_vm_start, "VM.START", "virtualmachine" },
 	{ "stopVirtualMachine", job_vm_stop, "VM.STOP", "virtualmachine" },
 	{ "rebootVirtualMachine", job_vm_reboot, "VM.REBOOT", "virtualmachine" },
+	{ "suspendVirtualMachine", job_vm_suspend, "VM.SUSPEND", "virtualmachine" },
+	{ "resumeVirtualMachine", job_vm_resume, "VM.RESUME", "virtualmachine" },
+	{ "resetVirtualMachine", job_vm_reset, "VM.RESET", "virtualmachine" },
 	{ "destroyVirtualMachine", job_vm_destroy, "VM.DESTROY", "virtualmachine" },
+	{ "recoverVirtualMachine", job_vm_recover, "VM.RECOVER", "virtualmachine" },
+	{ "expungeVirtualMachine", job_vm_expunge, "VM.EXPUNGE", "virtualmachine" },
+	{ "scaleVirtualMachine", job_vm_scale, "VM.UPGRADE", "virtualmachine" },
+	{ "rescueVirtualMachine", job_vm_rescue, "VM.RESCUE", "virtualmachine" },
+	{ "unrescueVirtualMachine", job_vm_unrescue, "VM.UNRESCUE", "virtualmachine" },
+	{ "attachIso", job_iso_attach, "ISO.ATTACH", "virtualmachine" },
+	{ "detachIso", job_iso_detach, "ISO.DETACH", "virtualmachine" },
+	{ "addNicToVirtualMachine", job_nic_add, "NIC.CREATE", "virtualmachine" },
+	{ "removeNicFromVirtualMachine", job_nic_remove, "NIC.DELETE", "virtualmachine" },
+	{ "createVolume", job_volume_create, "VOLUME.CREATE", "volume" },
+	{ "attachVolume", job_volume_attach, "VOLUME.ATTACH", "volume" },
+	{ "detachVolume", job_volume_detach, "VOLUME.DETACH", "volume" },
+	{ "resizeVolume", job_volume_resize, "VOLUME.RESIZE", "volume" },
+	{ "deleteVolume", job_volume_delete, "VOLUME.DELETE", "volume" },
+	{ "createSnapshot", job_snapshot_create, "SNAPSHOT.CREATE", "snapshot" },
+	{ "revertSnapshot", job_snapshot_revert, "SNAPSHOT.REVERT", "snapshot" },
+	{ "deleteSnapshot", job_snapshot_delete, "SNAPSHOT.DELETE", "snapshot" },
+	{ "createVMSnapshot", job_vm_snapshot_create, "VMSNAPSHOT.CREATE", "vmsnapshot" },
+	{ "revertToVMSnapshot", job_vm_snapshot_revert, "VMSNAPSHOT.REVERTTO",
+	    "virtualmachine" },
+	{ "deleteVMSnapshot", job_vm_snapshot_delete, "VMSNAPSHOT.DELETE", "vmsnapshot" },
+	{ "createTemplate", job_template_create, "TEMPLATE.CREATE", "template" },
+	{ "registerTemplate", job_template_register, "TEMPLATE.CREATE", "template" },
+	{ "deleteTemplate", job_template_delete, "TEMPLATE.DELETE", "template" },
 	{ "assignVirtualMachine", job_vm_assign, "VM.MOVE", "virtualmachine" },
 };
 
@@ -336,6 +391,8 @@ job_run_one(struct db *db, const struct conf *conf, int worker, bool *any, struc
 		ok = err_set(&why, ERR_INPUT, "nobody here knows how to do %s",
 		    j.command);
 	ok = ok && k != NULL && k->run(&j, &why);
+	if (!ok && strncmp(why.text, "database", 8) != 0 && job_may_retry(&j, &why))
+		ok = retry_later(&j, &why, e);
 	json_free(j.request);
 	json_free(j.notes);
 	/* The database went away in the middle: the job stays ours and is taken up again.

@@ -49,6 +49,12 @@ const char *job_noted(const struct job *j, const char *key);
 bool job_noted_at(const struct job *j, const char *key, struct instant *at);
 
 /*
+ * The other side does not answer now, but may soon: the engine lets the job come again,
+ * so nothing may be undone yet.  False after a minute of that, and for all other errors.
+ */
+bool job_may_retry(struct job *j, const struct err *why);
+
+/*
  * A transaction that writes nothing when another worker has taken the job over: a worker
  * that was stuck in a call for minutes must not undo what was done meanwhile.
  */
@@ -62,4 +68,36 @@ must_check bool job_vm_start(struct job *j, struct err *e);
 must_check bool job_vm_stop(struct job *j, struct err *e);
 must_check bool job_vm_reboot(struct job *j, struct err *e);
 must_check bool job_vm_destroy(struct job *j, struct err *e);
+must_check bool job_vm_recover(struct job *j, struct err *e);
+must_check bool job_vm_expunge(struct job *j, struct err *e);
+/* vm_change_job.c */
+must_check bool job_vm_suspend(struct job *j, struct err *e);
+must_check bool job_vm_resume(struct job *j, struct err *e);
+must_check bool job_vm_reset(struct job *j, struct err *e);
+must_check bool job_vm_scale(struct job *j, struct err *e);
+must_check bool job_iso_attach(struct job *j, struct err *e);
+must_check bool job_iso_detach(struct job *j, struct err *e);
+must_check bool job_vm_rescue(struct job *j, struct err *e);
+must_check bool job_vm_unrescue(struct job *j, struct err *e);
+/* volume_job.c */
+must_check bool job_volume_create(struct job *j, struct err *e);
+must_check bool job_volume_attach(struct job *j, struct err *e);
+must_check bool job_volume_detach(struct job *j, struct err *e);
+must_check bool job_volume_resize(struct job *j, struct err *e);
+must_check bool job_volume_delete(struct job *j, struct err *e);
+/* nic_job.c */
+must_check bool job_nic_add(struct job *j, struct err *e);
+must_check bool job_nic_remove(struct job *j, struct err *e);
+/* snapshot_job.c */
+must_check bool job_snapshot_create(struct job *j, struct err *e);
+must_check bool job_snapshot_revert(struct job *j, struct err *e);
+must_check bool job_snapshot_delete(struct job *j, struct err *e);
+must_check bool job_vm_snapshot_create(struct job *j, struct err *e);
+must_check bool job_vm_snapshot_revert(struct job *j, struct err *e);
+must_check bool job_vm_snapshot_delete(struct job *j, struct err *e);
+/* image_job.c */
+must_check bool job_template_create(struct job *j, struct err *e);
+must_check bool job_template_register(struct job *j, struct err *e);
+must_check bool job_template_delete(struct job *j, struct err *e);
+/* vm_job.c */
 must_check bool job_vm_assign(struct job *j, struct err *e);

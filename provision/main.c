@@ -7,6 +7,7 @@
 #include "provision/hv.h"
 #include "provision/job.h"
 #include "provision/reconcile.h"
+#include "provision/sweep.h"
 #include "provision_stmt.gen.h"
 #include <malloc.h>
 #include <poll.h>
@@ -69,7 +70,8 @@ host_worker(void *context)
 			if (first && !host_find_first(db, conf, &e) && e.kind != ERR_GONE)
 				log_warning("%s", e.text);
 			err_clear(&e);
-			if (!hosts_refresh(&hosts, db, &e))
+			if (!hosts_refresh(&hosts, db, &e) ||
+			    (first && !sweep(db, conf, &e)))
 				log_debug("%s", e.text);
 		}
 		struct host *h = hosts_take(&hosts);

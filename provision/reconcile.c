@@ -109,14 +109,30 @@ observe(struct db *db, void *context, struct err *e)
 	    e);
 }
 
+/* An adopted one ends with its domain; ours is made again from its rows at its next
+ * start.
+ */
 static bool
 gone(struct db *db, void *context, struct err *e)
 {
 	struct sight *s = context;
 	struct instant end;
 
-	return end_instant(db, s, &end, e) &&
-	    vm_ended(db, &s->vm, "Destroyed", s->at, end, "gone from the host", e);
+	if (!end_instant(db, s, &end, e))
+		return false;
+	if (s->vm.adopted)
+		return vm_ended(db, &s->vm, "Destroyed", s->at, end, true,
+		    "gone from the host", e);
+	if (strcmp(s->vm.state, "Stopped") == 0)
+		return true;
+	log_warning("vm %s (%s): its definition is gone from host %s: it is made again "
+		    "when it is started",
+	    s->vm.name, s->vm.uuid, s->host->name);
+	return vm_running_close(db, &s->vm, end, "gone from the host", e) &&
+	    vm_state_set(db, &s->vm, "Stopped", s->at, NULL,
+		"its definition is gone from the host: it is made again when it is "
+		"started",
+		e);
 }
 
 static bool
@@ -138,6 +154,13 @@ account_for(struct db *db, const char *uuid, int64_t *id, struct err *e)
 	return true;
 }
 
+/* Names that libvirt chose are of one run only. */
+static const char *
+lasting_name(const char *tap)
+{
+	return tap[0] == '\0' || strncmp(tap, "vnet", 4) == 0 ? NULL : tap;
+}
+
 static bool
 devices_adopt(struct db *db, const struct sight *s, struct err *e)
 {
@@ -156,7 +179,8 @@ devices_adopt(struct db *db, const struct sight *s, struct err *e)
 	}
 	for (size_t i = 0; i < s->found.nic_count; i++)
 		if (!vm_nic_add(db, &s->vm, s->found.nics[i].mac,
-			s->found.nics[i].network, s->at, e))
+			s->found.nics[i].network, 0, lasting_name(s->found.nics[i].tap),
+			s->at, e))
 			return false;
 	return true;
 }

@@ -57,13 +57,43 @@ vm_interval_open(struct db *db, const struct vm *v, const char *kind, struct ins
 	    NULL, e);
 }
 
-static bool
-interval_close(struct db *db, int64_t account_id, int64_t id, const char *kind,
+bool
+thing_close(struct db *db, int64_t account_id, int64_t id, const char *kind,
     struct instant at, const char *reason, struct err *e)
 {
 	return db_run(db, STMT_LIFETIME_CLOSE,
 	    DB_ARGS(DB_NUMBER(account_id), DB_NUMBER(id), kind, DB_INSTANT(at), reason),
 	    NULL, e);
+}
+
+bool
+thing_open(struct db *db, const struct thing *t, const char *kind, struct instant at,
+    const char *reason, struct err *e)
+{
+	return db_run(db, STMT_LIFETIME_OPEN,
+	    DB_ARGS(DB_NUMBER(t->account_id), DB_NUMBER(t->id), kind, DB_INSTANT(at),
+		t->uuid, t->name, ID_OR_NULL(t->vm_id), ID_OR_NULL(t->host_id), NULL,
+		NULL, NULL, NULL, DB_NUMBER(t->size_bytes), NULL, NULL,
+		t->simulated ? "t" : "f", reason),
+	    NULL, e);
+}
+
+/* Free again: the interval that names its VM ends and one of its own begins. */
+static bool
+volume_loose(struct db *db, const struct vm *v, const struct rows *r, size_t i,
+    struct instant at, struct err *e)
+{
+	const struct thing t = { .account_id = v->account_id,
+		.id = rows_i64(r, i, 0),
+		.uuid = rows_text(r, i, 1),
+		.name = rows_text(r, i, 2),
+		.size_bytes = rows_i64(r, i, 4),
+		.simulated = v->simulated };
+
+	return thing_close(db, t.account_id, t.id, "volume", at, "detached", e) &&
+	    thing_open(db, &t, "volume", at, "detached", e) &&
+	    db_run(db, STMT_VOLUME_FREE,
+		DB_ARGS(DB_NUMBER(t.account_id), DB_NUMBER(t.id)), NULL, e);
 }
 
 bool
@@ -77,7 +107,7 @@ bool
 vm_running_close(struct db *db, const struct vm *v, struct instant at, const char *reason,
     struct err *e)
 {
-	return interval_close(db, v->account_id, v->id, "running", at, reason, e);
+	return thing_close(db, v->account_id, v->id, "running", at, reason, e);
 }
 
 bool
@@ -97,7 +127,7 @@ vm_resized(struct db *db, struct vm *v, int64_t vcpus, int64_t memory_bytes,
 		DB_ARGS(DB_NUMBER(v->account_id), DB_NUMBER(v->id), "running",
 		    DB_INSTANT(at), "resized"),
 		&ran, e) ||
-	    !interval_close(db, v->account_id, v->id, "allocated", at, "resized", e))
+	    !thing_close(db, v->account_id, v->id, "allocated", at, "resized", e))
 		return false;
 	v->vcpus = vcpus;
 	v->memory_bytes = memory_bytes;
@@ -109,6 +139,7 @@ vm_resized(struct db *db, struct vm *v, int64_t vcpus, int64_t memory_bytes,
 	    (ran == 0 || vm_running_open(db, v, at, "resized", e));
 }
 
+/* Disks that were made with it end with it; a tenant's data volumes come free. */
 static bool
 volumes_end(struct db *db, const struct vm *v, struct instant at, const char *reason,
     struct err *e)
@@ -120,7 +151,12 @@ volumes_end(struct db *db, const struct vm *v, struct instant at, const char *re
 		return false;
 	for (size_t i = 0; i < rows_count(r); i++) {
 		int64_t id = rows_i64(r, i, 0);
-		if (!interval_close(db, v->account_id, id, "volume", at, reason, e) ||
+		if (strcmp(rows_text(r, i, 5), "data") == 0) {
+			if (!volume_loose(db, v, r, i, at, e))
+				return false;
+			continue;
+		}
+		if (!thing_close(db, v->account_id, id, "volume", at, reason, e) ||
 		    !db_run(db, STMT_VOLUME_REMOVE,
 			DB_ARGS(DB_NUMBER(v->account_id), DB_NUMBER(id), DB_INSTANT(at)),
 			NULL, e))
@@ -131,17 +167,17 @@ volumes_end(struct db *db, const struct vm *v, struct instant at, const char *re
 
 bool
 vm_ended(struct db *db, const struct vm *v, const char *state, struct instant at,
-    struct instant running_until, const char *reason, struct err *e)
+    struct instant running_until, bool expunged, const char *reason, struct err *e)
 {
 	return vm_running_close(db, v, running_until, reason, e) &&
-	    interval_close(db, v->account_id, v->id, "allocated", at, reason, e) &&
+	    thing_close(db, v->account_id, v->id, "allocated", at, reason, e) &&
 	    volumes_end(db, v, at, reason, e) &&
 	    db_run(db, STMT_NIC_REMOVE,
 		DB_ARGS(DB_NUMBER(v->account_id), DB_NUMBER(v->id), DB_INSTANT(at)), NULL,
 		e) &&
 	    db_run(db, STMT_VM_REMOVE,
-		DB_ARGS(DB_NUMBER(v->account_id), DB_NUMBER(v->id), state,
-		    DB_INSTANT(at)),
+		DB_ARGS(DB_NUMBER(v->account_id), DB_NUMBER(v->id), state, DB_INSTANT(at),
+		    expunged ? "t" : "f"),
 		NULL, e);
 }
 
@@ -155,61 +191,66 @@ vm_state_set(struct db *db, const struct vm *v, const char *state, struct instan
 	    NULL, e);
 }
 
-static bool
-volume_interval(struct db *db, const struct vm *v, int64_t id, const char *uuid,
-    const struct volume_want *w, struct instant at, const char *reason, struct err *e)
-{
-	return db_run(db, STMT_LIFETIME_OPEN,
-	    DB_ARGS(DB_NUMBER(v->account_id), DB_NUMBER(id), "volume", DB_INSTANT(at),
-		uuid, w->name, DB_NUMBER(v->id), ID_OR_NULL(v->host_id), NULL, NULL, NULL,
-		NULL, DB_NUMBER(w->size_bytes), NULL, NULL, v->simulated ? "t" : "f",
-		reason),
-	    NULL, e);
-}
-
 bool
 vm_volume_add(struct db *db, const struct vm *v, const struct volume_want *w,
     struct instant at, const char *reason, struct err *e)
 {
 	scoped(rows_clear) struct rows *r = NULL;
 	char fresh[HV_UUID_MAX];
-	const char *uuid = w->uuid;
+	struct thing t = { .account_id = v->account_id,
+		.vm_id = v->id,
+		.host_id = v->host_id,
+		.uuid = w->uuid,
+		.name = w->name,
+		.size_bytes = w->size_bytes,
+		.simulated = v->simulated };
 
-	if (uuid == NULL) {
+	if (t.uuid == NULL) {
 		uuid_make(fresh);
-		uuid = fresh;
+		t.uuid = fresh;
 	}
 	if (!db_query(db, STMT_VOLUME_INSERT,
-		DB_ARGS(DB_NUMBER(v->account_id), uuid, DB_NUMBER(v->id), w->name,
+		DB_ARGS(DB_NUMBER(v->account_id), t.uuid, DB_NUMBER(v->id), w->name,
 		    w->target, w->kind, w->pool, w->path, w->format,
-		    DB_NUMBER(w->size_bytes), DB_INSTANT(at)),
+		    DB_NUMBER(w->size_bytes), DB_INSTANT(at), ID_OR_NULL(w->pool_id),
+		    w->state != NULL ? w->state : "Ready", w->file),
 		&r, e))
 		return false;
-	return w->size_bytes == 0 ||
-	    volume_interval(db, v, rows_i64(r, 0, 0), uuid, w, at, reason, e);
+	t.id = rows_i64(r, 0, 0);
+	return w->size_bytes == 0 || w->state != NULL ||
+	    thing_open(db, &t, "volume", at, reason, e);
 }
 
 bool
 vm_volume_sized(struct db *db, const struct vm *v, int64_t volume_id,
     const struct volume_want *w, struct instant since, struct err *e)
 {
+	const struct thing t = { .account_id = v->account_id,
+		.id = volume_id,
+		.vm_id = v->id,
+		.host_id = v->host_id,
+		.uuid = w->uuid,
+		.name = w->name,
+		.size_bytes = w->size_bytes,
+		.simulated = v->simulated };
+
 	return db_run(db, STMT_VOLUME_SIZE,
 		   DB_ARGS(DB_NUMBER(v->account_id), DB_NUMBER(volume_id),
 		       DB_NUMBER(w->size_bytes)),
 		   NULL, e) &&
-	    volume_interval(db, v, volume_id, w->uuid, w, since, "adopted", e);
+	    thing_open(db, &t, "volume", since, "adopted", e);
 }
 
 bool
 vm_nic_add(struct db *db, const struct vm *v, const char *mac, const char *network,
-    struct instant at, struct err *e)
+    int64_t network_id, const char *tap, struct instant at, struct err *e)
 {
 	char uuid[HV_UUID_MAX];
 
 	uuid_make(uuid);
 	return db_run(db, STMT_NIC_INSERT,
 	    DB_ARGS(DB_NUMBER(v->account_id), uuid, DB_NUMBER(v->id), mac, network,
-		DB_INSTANT(at)),
+		DB_INSTANT(at), tap, ID_OR_NULL(network_id)),
 	    NULL, e);
 }
 

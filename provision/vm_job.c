@@ -4,25 +4,25 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/proc.h"
-#include "provision/domain_xml.h"
+#include "provision/define.h"
+#include "provision/image.h"
 #include "provision/place.h"
+#include "provision/pool.h"
 #include "provision/work.h"
 #include "provision_stmt.gen.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define POOL "jeoul"
-#define STOP_LOOK_NS NS_PER_S
-
 /* ---- deploy */
 
 struct deploy {
 	struct work w;
-	char mac[18];
-	char *volume_path;
-	char *volume_name;
-	int64_t volume_bytes;
+	struct pool pool;
+	struct image image;
+	char mac[18], tap[16];
+	struct volume_want volume;
+	int64_t volume_id;
 	bool network;
 };
 
@@ -42,71 +42,95 @@ deploy_place(struct deploy *d, struct err *e)
 	    NULL, e);
 }
 
+/* The same VM always gets the same address: 52:54:00 and three bytes of its uuid. */
+static void
+card_name(struct deploy *d)
+{
+	const char *u = d->w.vm.uuid;
+
+	(void)snprintf(d->mac, sizeof(d->mac), "52:54:00:%.2s:%.2s:%.2s", u, u + 2,
+	    u + 4);
+	(void)snprintf(d->tap, sizeof(d->tap), "jn525400%.6s", u);
+}
+
+/* The rows of disk and card come before the things, so that a kill leaves nothing that
+ * nobody knows; their intervals begin when the VM is told to exist. */
+static bool
+parts_write(struct db *db, void *context, struct err *e)
+{
+	struct deploy *d = context;
+	struct instant now = clock_now();
+
+	if (d->volume.size_bytes > 0 &&
+	    !vm_volume_add(db, &d->w.vm, &d->volume, now, "created", e))
+		return false;
+	return !d->network ||
+	    vm_nic_add(db, &d->w.vm, d->mac, "default", 0, d->tap, now, e);
+}
+
+static bool
+parts_known(struct deploy *d, bool *known, struct err *e)
+{
+	scoped(rows_clear) struct rows *r = NULL;
+	scoped(rows_clear) struct rows *nics = NULL;
+
+	if (!db_query(d->w.job->db, STMT_VOLUME_OF_VM,
+		DB_ARGS(DB_NUMBER(d->w.vm.account_id), DB_NUMBER(d->w.vm.id)), &r, e) ||
+	    !db_query(d->w.job->db, STMT_VM_NICS,
+		DB_ARGS(DB_NUMBER(d->w.vm.account_id), DB_NUMBER(d->w.vm.id)), &nics, e))
+		return false;
+	if (rows_count(r) > 0)
+		d->volume_id = rows_i64(r, 0, 0);
+	*known = rows_count(r) > 0 || rows_count(nics) > 0;
+	return true;
+}
+
+static bool
+deploy_parts(struct deploy *d, struct err *e)
+{
+	const char *kind = work_column(&d->w, "kind");
+	bool overlay = kind != NULL && strcmp(kind, "disk") == 0;
+	bool known = false;
+
+	d->volume = (struct volume_want){ .target = "vda",
+		.kind = "root",
+		.pool = d->pool.name,
+		.pool_id = d->pool.id,
+		.state = "Creating",
+		.size_bytes = work_column_i64(&d->w, "disk_bytes") };
+	if (overlay && d->volume.size_bytes < d->image.bytes)
+		d->volume.size_bytes = d->image.bytes;
+	d->volume.name = d->volume.file = mem_printf("%s-root", d->w.vm.uuid);
+	d->network = hv_network_active(d->w.hv, "default");
+	card_name(d);
+	if (!parts_known(d, &known, e) ||
+	    (!known &&
+		(!job_transaction(d->w.job, parts_write, d, e) ||
+		    !parts_known(d, &known, e))))
+		return false;
+	return true;
+}
+
 static bool
 deploy_volume(struct deploy *d, struct err *e)
 {
-	char path[STATE_PATH_MAX];
 	const char *kind = work_column(&d->w, "kind");
 	bool overlay = kind != NULL && strcmp(kind, "disk") == 0;
-	int64_t least = overlay ? work_column_i64(&d->w, "size_bytes") : 0;
+	const struct pool_disk want = { .file = d->volume.file,
+		.bytes = d->volume.size_bytes,
+		.backing = overlay ? d->image.path : NULL,
+		.backing_format = d->image.format };
+	scoped_free char *path = NULL;
+	scoped_free char *format = NULL;
 
-	d->volume_bytes = work_column_i64(&d->w, "disk_bytes");
-	if (d->volume_bytes < least)
-		d->volume_bytes = least;
-	if (d->volume_bytes == 0)
+	if (d->volume_id == 0)
 		return true;
-	job_step(d->w.job, "making the volume");
-	d->volume_name = mem_printf("%s-root", d->w.vm.uuid);
-	scoped_free char *xml = volume_xml(d->volume_name, d->volume_bytes,
-	    overlay ? "qcow2" : "raw", overlay ? work_column(&d->w, "path") : NULL,
-	    work_column(&d->w, "format"));
-	return hv_pool_ensure(d->w.hv, POOL, state_path(d->w.job->conf, path, "images"),
-		   e) &&
-	    hv_volume_ensure(d->w.hv, POOL, xml, d->volume_name, &d->volume_path, e);
-}
-
-/* The same VM always gets the same address: 52:54:00 and three bytes of its uuid. */
-static void
-mac_make(struct deploy *d)
-{
-	(void)snprintf(d->mac, sizeof(d->mac), "52:54:00:%.2s:%.2s:%.2s", d->w.vm.uuid,
-	    d->w.vm.uuid + 2, d->w.vm.uuid + 4);
-}
-
-static bool
-deploy_define(struct deploy *d, struct err *e)
-{
-	char console[STATE_PATH_MAX];
-	char control[STATE_PATH_MAX];
-	char below[80];
-	bool kernel = work_column(&d->w, "kernel") != NULL;
-
-	(void)snprintf(below, sizeof(below), "console/%s.log", d->w.vm.uuid);
-	(void)state_path(d->w.job->conf, console, below);
-	(void)snprintf(below, sizeof(below), "console/%.8s.ctl", d->w.vm.uuid);
-	(void)state_path(d->w.job->conf, control, below);
-	d->network = hv_network_active(d->w.hv, "default");
-	mac_make(d);
-	struct domain_want want = { .uuid = d->w.vm.uuid,
-		.name = work_column(&d->w, "instance_name"),
-		.title = d->w.vm.name,
-		.domain_type = d->w.domain_type,
-		.vcpus = d->w.vm.vcpus,
-		.memory_bytes = d->w.vm.memory_bytes,
-		.kernel = work_column(&d->w, "kernel"),
-		.initrd = work_column(&d->w, "initrd"),
-		.cmdline = work_column(&d->w, "cmdline"),
-		.disk_path = d->volume_path,
-		.disk_format = kernel ? "raw" : "qcow2",
-		.network = d->network ? "default" : NULL,
-		.mac = d->mac,
-		.control_path = kernel && strlen(control) < 107 ? control : NULL,
-		.console_path = console,
-		.account_uuid = work_column(&d->w, "account_uuid"),
-		.offering_uuid = work_column(&d->w, "offering_uuid") };
-	scoped_free char *xml = domain_xml(&want);
-	job_step(d->w.job, "defining");
-	return hv_define(d->w.hv, xml, e);
+	return pool_disk_ensure(d->w.job, d->w.hv, &d->pool, &want, &path, &format, e) &&
+	    db_run(d->w.job->db, STMT_VOLUME_PLACED,
+		DB_ARGS(DB_NUMBER(d->w.vm.account_id), DB_NUMBER(d->volume_id),
+		    d->pool.name, DB_NUMBER(d->pool.id), d->volume.file, format, path,
+		    want.backing),
+		NULL, e);
 }
 
 /* Everything that deploy made is told at once, so that no half of it is ever billed. */
@@ -114,62 +138,80 @@ static bool
 deploy_write(struct db *db, void *context, struct err *e)
 {
 	struct deploy *d = context;
-	scoped(rows_clear) struct rows *volumes = NULL;
-	struct volume_want vw = { .name = d->volume_name,
-		.target = "vda",
-		.kind = "root",
-		.pool = POOL,
-		.path = d->volume_path,
-		.size_bytes = d->volume_bytes,
-		.format = work_column(&d->w, "kernel") != NULL ? "raw" : "qcow2" };
+	struct work *w = &d->w;
+	scoped(rows_clear) struct rows *r = NULL;
 
 	if (!db_query(db, STMT_VOLUME_OF_VM,
-		DB_ARGS(DB_NUMBER(d->w.vm.account_id), DB_NUMBER(d->w.vm.id)), &volumes,
-		e))
+		DB_ARGS(DB_NUMBER(w->vm.account_id), DB_NUMBER(w->vm.id)), &r, e) ||
+	    !vm_allocated_open(db, &w->vm, w->at, "created", e))
 		return false;
-	if (!vm_allocated_open(db, &d->w.vm, d->w.at, "created", e))
-		return false;
-	if (rows_count(volumes) != 0)
-		return true; /* done before a kill */
-	if (d->network && !vm_nic_add(db, &d->w.vm, d->mac, "default", d->w.at, e))
-		return false;
-	return d->volume_path == NULL ||
-	    vm_volume_add(db, &d->w.vm, &vw, d->w.at, "created", e);
+	for (size_t i = 0; i < rows_count(r); i++) {
+		const struct thing t = { .account_id = w->vm.account_id,
+			.id = rows_i64(r, i, 0),
+			.vm_id = w->vm.id,
+			.host_id = w->vm.host_id,
+			.uuid = rows_text(r, i, 1),
+			.name = rows_text(r, i, 2),
+			.size_bytes = rows_i64(r, i, 4),
+			.simulated = w->vm.simulated };
+		if (!thing_open(db, &t, "volume", w->at, "created", e) ||
+		    !db_run(db, STMT_VOLUME_STATE,
+			DB_ARGS(DB_NUMBER(t.account_id), DB_NUMBER(t.id), "Ready"), NULL,
+			e))
+			return false;
+	}
+	return true;
 }
 
 static bool
 write_undone(struct db *db, void *context, struct err *e)
 {
-	struct deploy *d = context;
+	struct work *w = context;
 
-	return vm_ended(db, &d->w.vm, "Error", d->w.at, d->w.at, "could not be made", e);
+	return vm_ended(db, &w->vm, "Error", w->at, w->at, false, "could not be made", e);
 }
 
-/* Nothing half made is left: the domain, its volume and its intervals go again. */
+/* It lies in the bin as an error; what it left on the host is taken away from there, now
+ * or when the host answers again. */
 static void
-deploy_undo(struct deploy *d)
+deploy_undo(struct work *w)
 {
 	struct err ignored = ERR_INIT;
 
-	d->w.at = clock_now();
-	if (d->w.hv != NULL) {
-		(void)!hv_destroy(d->w.hv, d->w.vm.uuid, &ignored);
-		(void)!hv_undefine(d->w.hv, d->w.vm.uuid, &ignored);
-		if (d->volume_name != NULL)
-			(void)!hv_volume_delete(d->w.hv, POOL, d->volume_name, &ignored);
-	}
-	if (!job_transaction(d->w.job, write_undone, d, &ignored))
-		log_warning("vm %s: %s: reconciled later", d->w.vm.uuid, ignored.text);
+	w->at = clock_now();
+	if (!work_transaction(w, write_undone, &ignored))
+		log_warning("vm %s: %s: reconciled later", w->vm.uuid, ignored.text);
+}
+
+static bool
+deploy_begin(struct deploy *d, bool *ready, struct err *e)
+{
+	struct work *w = &d->w;
+	const char *kind = work_column(w, "kind");
+
+	*ready = true;
+	if (!deploy_place(d, e) || !work_connect(w, e) ||
+	    !pool_ready(w->job, w->hv, w->vm.host_id, POOL_OWN, &d->pool, e))
+		return false;
+	return kind == NULL || strcmp(kind, "disk") != 0 ||
+	    image_ready(w->job, w->hv, w->vm.host_id, w->vm.template_id, &d->image, ready,
+		e);
 }
 
 static bool
 deploy_all(struct deploy *d, struct err *e)
 {
 	struct work *w = &d->w;
+	bool ready = false;
 
-	if (!deploy_place(d, e) || !work_connect(w, e) || !deploy_volume(d, e) ||
-	    !deploy_define(d, e))
+	if (!deploy_begin(d, &ready, e))
 		return false;
+	if (!ready)
+		return true;
+	if (!deploy_parts(d, e) || !deploy_volume(d, e) || !define_vm(w, &ready, e))
+		return false;
+	if (!ready)
+		return true;
 	w->at = clock_now();
 	if (!job_transaction(w->job, deploy_write, d, e))
 		return false;
@@ -187,11 +229,11 @@ job_vm_deploy(struct job *j, struct err *e)
 
 	if (ok) {
 		ok = deploy_all(&d, e);
-		if (!ok && !j->overtaken && strncmp(e->text, "database", 8) != 0)
-			deploy_undo(&d);
+		if (!ok && !j->overtaken && !job_may_retry(j, e))
+			deploy_undo(&d.w);
 	}
-	free(d.volume_path);
-	free(d.volume_name);
+	image_done(&d.image);
+	free((void *)(uintptr_t)d.volume.file);
 	work_done(&d.w);
 	return ok;
 }
@@ -203,86 +245,10 @@ job_vm_start(struct job *j, struct err *e)
 {
 	struct work w = { .job = j };
 	bool ok = work_find(&w, j, e) && work_connect(&w, e) &&
-	    work_start(&w, "started", e);
+	    work_start_anew(&w, "started", e);
 
 	work_done(&w);
 	return ok;
-}
-
-/* Libvirt's word on when, if it came after we asked; else now. */
-static struct instant
-end_of_run(const struct job *j)
-{
-	struct instant now = clock_now();
-	struct instant asked;
-	struct instant event;
-
-	if (job_noted_at(j, "asked", &asked) && job_noted_at(j, "event", &event) &&
-	    event.ns > asked.ns && event.ns < now.ns)
-		return event;
-	return now;
-}
-
-static bool
-power_cut(struct work *w, bool *ended, struct err *e)
-{
-	job_step(w->job, "cutting its power");
-	if (!hv_destroy(w->hv, w->vm.uuid, e)) {
-		if (e->kind != ERR_CONFLICT)
-			return false;
-		err_clear(e); /* it stopped by itself just now */
-	}
-	w->at = clock_now();
-	*ended = true;
-	return true;
-}
-
-/* Asks the guest once, then waits for it in turns; *patience false: it had its time. */
-static bool
-guest_ask(struct work *w, bool *patience, struct err *e)
-{
-	int64_t grace = conf_span_ns(w->job->conf, CONF_PROVISION_STOP_GRACE);
-	struct err ignored = ERR_INIT;
-	struct instant asked;
-	char now[CLOCK_TEXT_MAX];
-	int64_t left;
-
-	*patience = false;
-	if (job_noted_at(w->job, "asked", &asked)) {
-		left = asked.ns + grace - clock_now().ns;
-		if (left <= 0)
-			return true;
-	} else {
-		if (!job_note(w->job, "asked", instant_text(clock_now(), now), e))
-			return false;
-		if (!hv_shutdown(w->hv, w->vm.uuid, &ignored))
-			return true; /* it can't be asked */
-		left = grace;
-	}
-	*patience = true;
-	return job_again(w->job, "stopping", left < STOP_LOOK_NS ? left : STOP_LOOK_NS);
-}
-
-/* A turn of stopping: *ended with w->at, or the job has been told to come again. */
-static bool
-stop_turn(struct work *w, bool forced, bool *ended, struct err *e)
-{
-	bool ready = false;
-	bool patience = false;
-
-	*ended = false;
-	if (!work_stopped(w, ended, e))
-		return false;
-	w->at = end_of_run(w->job);
-	if (*ended)
-		return true;
-	if (!work_sampled(w, "sample", &ready, e) || !ready)
-		return e->kind == ERR_NONE;
-	if (!forced && (!guest_ask(w, &patience, e) || patience))
-		return e->kind == ERR_NONE;
-	if (!forced && (!work_sampled(w, "last sample", &ready, e) || !ready))
-		return e->kind == ERR_NONE;
-	return power_cut(w, ended, e);
 }
 
 bool
@@ -291,7 +257,7 @@ job_vm_stop(struct job *j, struct err *e)
 	struct work w = { .job = j, .reason = "stopped" };
 	bool ended = false;
 	bool ok = work_find(&w, j, e) && work_connect(&w, e) &&
-	    stop_turn(&w, job_true(j, "forced"), &ended, e) &&
+	    work_stop_turn(&w, job_true(j, "forced"), &ended, e) &&
 	    (!ended || work_transaction(&w, write_stopped, e));
 
 	work_done(&w);
@@ -303,72 +269,213 @@ bool
 job_vm_reboot(struct job *j, struct err *e)
 {
 	struct work w = { .job = j, .reason = "rebooted" };
-	bool ended = false;
-	bool ok = work_find(&w, j, e) && work_connect(&w, e) &&
-	    stop_turn(&w, job_true(j, "forced"), &ended, e) &&
-	    (!ended ||
-		(work_transaction(&w, write_stopped, e) && work_start(&w, "started", e)));
+	bool ended = job_noted(j, "stopped") != NULL;
+	bool ok = work_find(&w, j, e) && work_connect(&w, e);
+
+	/* Taken up after a kill it must not stop what it has just started. */
+	if (ok && !ended)
+		ok = work_stop_turn(&w, job_true(j, "forced"), &ended, e) &&
+		    (!ended ||
+			(work_transaction(&w, write_stopped, e) &&
+			    job_note(j, "stopped", "yes", e)));
+	ok = ok && (!ended || work_start_anew(&w, "started", e));
 
 	work_done(&w);
 	return ok;
 }
+
+/* ---- the bin */
 
 static bool
 write_destroyed(struct db *db, void *context, struct err *e)
 {
 	struct work *w = context;
 
-	return vm_ended(db, &w->vm, "Destroyed", w->at, w->at, "destroyed", e);
+	return vm_ended(db, &w->vm, "Destroyed", w->at, w->at, false, "destroyed", e);
 }
 
 static bool
-volumes_delete(struct work *w, struct err *e)
+write_expunged(struct db *db, void *context, struct err *e)
 {
+	struct work *w = context;
 	scoped(rows_clear) struct rows *r = NULL;
 
-	if (!db_query(w->job->db, STMT_VOLUME_OF_VM,
+	if (!db_query(db, STMT_VOLUME_IN_BIN,
+		DB_ARGS(DB_NUMBER(w->vm.account_id), DB_NUMBER(w->vm.id)), &r, e))
+		return false;
+	for (size_t i = 0; i < rows_count(r); i++)
+		if (!db_run(db, STMT_VOLUME_EXPUNGED,
+			DB_ARGS(DB_NUMBER(w->vm.account_id),
+			    DB_NUMBER(rows_i64(r, i, 0))),
+			NULL, e))
+			return false;
+	return db_run(db, STMT_VM_EXPUNGED,
+	    DB_ARGS(DB_NUMBER(w->vm.account_id), DB_NUMBER(w->vm.id)), NULL, e);
+}
+
+/* What is gone already is as good as deleted. */
+static bool
+files_delete(struct work *w, struct err *e)
+{
+	scoped(rows_clear) struct rows *r = NULL;
+	scoped_free char *seed = mem_printf("seed-%s", w->vm.uuid);
+	scoped_free char *console = mem_printf("%s.log", w->vm.uuid);
+	scoped_free char *control = mem_printf("%.8s.ctl", w->vm.uuid);
+
+	if (!db_query(w->job->db, STMT_VOLUME_IN_BIN,
 		DB_ARGS(DB_NUMBER(w->vm.account_id), DB_NUMBER(w->vm.id)), &r, e))
 		return false;
 	for (size_t i = 0; i < rows_count(r); i++) {
 		const char *pool = rows_text(r, i, 3);
-		if (pool != NULL && !hv_volume_delete(w->hv, pool, rows_text(r, i, 2), e))
+		const char *file = rows_text(r, i, 5);
+		if (pool != NULL && file != NULL &&
+		    !hv_volume_delete(w->hv, pool, file, e))
 			return false;
 	}
-	return true;
+	return hv_volume_delete(w->hv, POOL_OWN, seed, e) &&
+	    pool_console(w->job, w->hv, e) &&
+	    hv_volume_delete(w->hv, POOL_CONSOLE, console, e) &&
+	    hv_volume_delete(w->hv, POOL_CONSOLE, control, e);
 }
 
+/* Nothing of it is left on the host after this, whatever state it was in. */
+static bool
+remains_delete(struct work *w, struct err *e)
+{
+	struct err why = ERR_INIT;
+
+	job_step(w->job, "deleting its disks");
+	if (!hv_destroy(w->hv, w->vm.uuid, &why) && why.kind != ERR_CONFLICT &&
+	    why.kind != ERR_NOT_FOUND) {
+		*e = why;
+		return false;
+	}
+	err_clear(&why);
+	if (!hv_undefine(w->hv, w->vm.uuid, &why) && why.kind != ERR_NOT_FOUND) {
+		*e = why;
+		return false;
+	}
+	return files_delete(w, e);
+}
+
+/* Into the bin, from where recover brings it back; "expunge" empties it at once. */
 static bool
 destroy_all(struct work *w, struct err *e)
 {
 	bool ended = false;
 
-	if (!stop_turn(w, true, &ended, e)) {
+	if (!work_stop_turn(w, true, &ended, e)) {
 		if (e->kind != ERR_NOT_FOUND)
 			return false;
-		err_clear(e);
+		err_clear(e); /* no domain: nothing runs */
 		w->at = clock_now();
-		return volumes_delete(w, e) && work_transaction(w, write_destroyed, e);
+		ended = true;
 	}
-	return !ended ||
-	    (hv_undefine(w->hv, w->vm.uuid, e) && volumes_delete(w, e) &&
-		work_transaction(w, write_destroyed, e));
+	if (!ended)
+		return true;
+	if (!work_transaction(w, write_destroyed, e))
+		return false;
+	return !job_true(w->job, "expunge") ||
+	    (remains_delete(w, e) && work_transaction(w, write_expunged, e));
+}
+
+static bool
+ours_only(const struct work *w, struct err *e)
+{
+	return !w->vm.adopted ||
+	    err_set(e, ERR_DENIED,
+		"%s was adopted, not made by Jeoul: remove it with virsh, its "
+		"intervals end then",
+		w->vm.name);
 }
 
 bool
 job_vm_destroy(struct job *j, struct err *e)
 {
 	struct work w = { .job = j };
-	bool ok = work_find(&w, j, e);
+	bool ok = work_find_any(&w, j, e) && ours_only(&w, e);
 
-	if (ok && w.vm.adopted)
-		ok = err_set(e, ERR_DENIED,
-		    "%s was adopted, not made by Jeoul: remove it with virsh, its "
-		    "intervals end then",
-		    w.vm.name);
-	ok = ok && work_connect(&w, e) && destroy_all(&w, e);
+	/* Taken up after a kill: it lies in the bin already. */
+	if (ok && w.removed)
+		ok = !job_true(j, "expunge") ||
+		    (work_connect(&w, e) && remains_delete(&w, e) &&
+			work_transaction(&w, write_expunged, e));
+	else
+		ok = ok && work_connect(&w, e) && destroy_all(&w, e);
 	work_done(&w);
 	return ok;
 }
+
+bool
+job_vm_expunge(struct job *j, struct err *e)
+{
+	struct work w = { .job = j };
+	bool ok = work_find_any(&w, j, e) && ours_only(&w, e);
+
+	if (ok && !w.removed)
+		ok = err_set(e, ERR_CONFLICT,
+		    "%s is not destroyed: destroy it first, or with expunge=true",
+		    w.vm.name);
+	/* One that could not be placed never was on a host. */
+	if (ok && w.vm.host_id != 0)
+		ok = work_connect(&w, e) && remains_delete(&w, e);
+	ok = ok && work_transaction(&w, write_expunged, e);
+	work_done(&w);
+	return ok;
+}
+
+static bool
+write_recovered(struct db *db, void *context, struct err *e)
+{
+	struct work *w = context;
+	scoped(rows_clear) struct rows *r = NULL;
+	const char *removed = work_column(w, "removed");
+	char account[24];
+	char id[24];
+
+	(void)db_number(w->vm.account_id, account);
+	(void)db_number(w->vm.id, id);
+	if (!db_query(db, STMT_VOLUME_RECOVER, DB_ARGS(account, id, removed), &r, e) ||
+	    !db_run(db, STMT_NIC_RECOVER, DB_ARGS(account, id, removed), NULL, e) ||
+	    !db_run(db, STMT_VM_RECOVER, DB_ARGS(account, id, DB_INSTANT(w->at)), NULL,
+		e) ||
+	    !vm_allocated_open(db, &w->vm, w->at, "recovered", e))
+		return false;
+	for (size_t i = 0; i < rows_count(r); i++) {
+		const struct thing t = { .account_id = w->vm.account_id,
+			.id = rows_i64(r, i, 0),
+			.vm_id = w->vm.id,
+			.host_id = w->vm.host_id,
+			.uuid = rows_text(r, i, 1),
+			.name = rows_text(r, i, 2),
+			.size_bytes = rows_i64(r, i, 3),
+			.simulated = w->vm.simulated };
+		if (!thing_open(db, &t, "volume", w->at, "recovered", e))
+			return false;
+	}
+	return true;
+}
+
+bool
+job_vm_recover(struct job *j, struct err *e)
+{
+	struct work w = { .job = j };
+	bool ok = work_find_any(&w, j, e);
+
+	if (ok && !w.removed) {
+		work_done(&w); /* done before a kill, or never destroyed */
+		return true;
+	}
+	if (ok && strcmp(w.vm.state, "Destroyed") != 0)
+		ok = err_set(e, ERR_CONFLICT, "%s could not be made: make it again",
+		    w.vm.name);
+	w.at = clock_now();
+	ok = ok && work_transaction(&w, write_recovered, e);
+	work_done(&w);
+	return ok;
+}
+
+/* ---- a new owner */
 
 struct assignment {
 	const struct work *w;

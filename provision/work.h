@@ -13,12 +13,18 @@ struct work {
 	char host_uuid[HV_UUID_MAX];
 	char host_name[128];
 	char domain_type[8];
+	bool removed;       /* lies in the bin */
 	const char *reason; /* of the intervals that are opened or closed */
 	struct instant at;  /* when that was */
 	char epoch[96];     /* of the run that domain_now() saw; "": none */
 };
 
 must_check bool work_find(struct work *w, struct job *j, struct err *e);
+/* Also one in the bin. */
+must_check bool work_find_any(struct work *w, struct job *j, struct err *e);
+/* By another uuid than the job's own object. */
+must_check bool work_find_uuid(struct work *w, struct job *j, const char *uuid,
+    struct err *e);
 /* Borrows a connection to its host; ERR_CONFLICT when it is on none. */
 must_check bool work_connect(struct work *w, struct err *e);
 /* To be called in any case, also after a failure. */
@@ -44,3 +50,19 @@ must_check bool write_stopped(struct db *db, void *work, struct err *e);
 must_check bool write_started(struct db *db, void *work, struct err *e);
 /* Running after this, by us or already; the instant is libvirt's success. */
 must_check bool work_start(struct work *w, const char *reason, struct err *e);
+/* The same, first defined anew and with the size that waits for it, if it does not run;
+ * may tell the job to come again. */
+must_check bool work_start_anew(struct work *w, const char *reason, struct err *e);
+/* Reads the row again after it was changed. */
+must_check bool work_reload(struct work *w, struct err *e);
+/*
+ * A turn of stopping: asks the guest, waits for it in turns, cuts its power when its time
+ * is over, or with forced at once.  *ended with w->at, or the job has been told to come
+ * again.
+ */
+must_check bool work_stop_turn(struct work *w, bool forced, bool *ended, struct err *e);
+/* ERR_CONFLICT while there are snapshots of the whole VM, which hold on to its disks. */
+must_check bool work_no_snapshots(struct work *w, struct err *e);
+/* For a copy of one disk of the running domain; NULL with an error.  Caller frees. */
+char *work_backup_xml(struct work *w, const char *target, const char *path,
+    struct err *e) must_check;

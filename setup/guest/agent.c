@@ -3,8 +3,9 @@
  * agent: the one program of the demo and test guest.  Takes commands from the
  * virtio-serial port org.jeoul.ctl and answers each with one line of JSON that holds the
  * guest's own account of what it did, so that a bill can be compared with it: cpu SECONDS
- * | write BYTES | read BYTES | send BYTES | mem MIB | report | poweroff | reboot The
- * power button (virsh shutdown) ends the guest too.
+ * | write BYTES | read BYTES | send BYTES | mem MIB | report | poweroff | reboot, or
+ * run COMMAND, which answers what the guest's shell said.  The power button (virsh
+ * shutdown) ends the guest too.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -21,7 +22,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BLOCK = 65536, PAYLOAD = 1400, INPUTS = 4, LINE_MAX_BYTES = 256 };
+enum {
+	BLOCK = 65536,
+	PAYLOAD = 1400,
+	INPUTS = 4,
+	LINE_MAX_BYTES = 1024,
+	SAID_MAX = 8192
+};
 
 struct account {
 	long long uptime_ns, cpu_ns, busy_ticks;
@@ -215,6 +222,34 @@ power(int how)
 	reboot(how);
 }
 
+/* {"ok":..., "output":"..."}: what the command said, its end cut off. */
+static void
+do_run(int fd, const char *command)
+{
+	static char said[SAID_MAX], line[2 * SAID_MAX];
+	FILE *f = popen(command, "r");
+	size_t n = f != NULL ? fread(said, 1, sizeof(said) - 1, f) : 0;
+	int status = f != NULL ? pclose(f) : -1;
+	int used = snprintf(line, sizeof(line), "{\"ok\":%s,\"output\":\"",
+	    status == 0 ? "true" : "false");
+
+	for (size_t i = 0; i < n && (size_t)used < sizeof(line) - 16; i++)
+		if (said[i] == '\n')
+			used += sprintf(line + used, "\\n");
+		else if (said[i] == '"' || said[i] == '\\')
+			used += sprintf(line + used, "\\%c", said[i]);
+		else if ((unsigned char)said[i] >= 0x20)
+			line[used++] = said[i];
+	used += sprintf(line + used, "\"}\n");
+	for (int at = 0; at < used;) {
+		ssize_t did = write(fd, line + at, (size_t)(used - at));
+		if (did > 0)
+			at += (int)did;
+		else
+			usleep(1000);
+	}
+}
+
 static void
 answer(int fd, const char *command)
 {
@@ -224,6 +259,10 @@ answer(int fd, const char *command)
 	long long n = 0;
 	int used;
 
+	if (strncmp(command, "run ", 4) == 0) {
+		do_run(fd, command + 4);
+		return;
+	}
 	account_take(&before);
 	if (sscanf(command, "%15s %lld", verb, &n) < 1)
 		return;

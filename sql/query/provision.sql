@@ -3,6 +3,9 @@
 -- name: host_list
 select id, uuid, account_id, name, uri, simulated, state, coalesce(domain_type, 'qemu') as domain_type
 from host where removed is null order by id
+-- name: host_by_id
+select uuid, uri, name, simulated, coalesce(domain_type, 'qemu') as domain_type, state from host
+where id = $1::bigint and removed is null
 -- name: host_count
 select count(*) from host where removed is null
 -- name: host_by_uri
@@ -43,15 +46,32 @@ select v.account_id, v.id, v.uuid, v.name, v.state, v.desired, v.adopted, v.vcpu
     v.offering_id, v.template_id
 from vm v where v.host_id = $1::bigint and v.removed is null order by v.id
 -- name: vm_by_uuid
+-- Also one in the bin (removed, not expunged): the job decides.
 select v.account_id, v.id, v.uuid, v.name, v.state, v.desired, v.adopted, v.vcpus, v.memory_bytes, v.epoch,
-    false as busy, v.offering_id, v.template_id, v.host_id, v.instance_name, a.uuid as account_uuid,
-    o.uuid as offering_uuid, coalesce(o.disk_bytes, 0) as disk_bytes, t.kind, t.format, t.path, t.kernel, t.initrd,
-    t.cmdline, t.size_bytes
+    false as busy, v.offering_id, v.template_id, v.host_id, v.instance_name, v.removed, v.created,
+    v.next_vcpus, v.next_memory_bytes, v.user_data, v.password_hash, v.public_keys, v.seed, v.ha,
+    a.uuid as account_uuid, o.uuid as offering_uuid, coalesce(o.disk_bytes, 0) as disk_bytes,
+    t.kind, t.format, t.path, t.kernel, t.initrd, coalesce(v.cmdline, t.cmdline) as cmdline, t.size_bytes,
+    t.uuid as template_uuid, t.os_type, v.iso_id, v.rescue_id
 from vm v join account a on a.id = v.account_id left join offering o on o.id = v.offering_id
 left join template t on t.id = v.template_id
-where v.uuid = $1::uuid and v.removed is null
+where v.uuid = $1::uuid and v.expunged is null
+-- name: vm_disks
+-- As they belong into its definition, in the order of their places.
+select d.id, d.uuid, d.name, d.target, d.kind, d.pool, d.path, d.format, d.size_bytes, d.state,
+    p.kind as pool_kind, p.source_host, p.source_port, p.source_name, p.source_user, p.secret_uuid, p.secret is not null as locked
+from volume d left join storage_pool p on p.id = d.pool_id
+where d.account_id = $1::bigint and d.vm_id = $2::bigint and d.expunged is null and d.target is not null
+    and d.path is not null and (d.removed is null or $3::boolean)
+order by length(d.target), d.target
+-- name: vm_nics
+select n.id, n.uuid, n.mac, n.network, n.target, n.network_id, w.mode, w.bridge, w.vlan
+from nic n left join network w on w.id = n.network_id
+where n.account_id = $1::bigint and n.vm_id = $2::bigint and n.removed is null order by n.id
 -- name: vm_known
-select exists (select from vm where uuid = $1::uuid and (removed is null or removed > now() - interval '1 minute'))
+-- In the bin counts too, and so does what has just gone: libvirt may still list it.
+select exists (select from vm where uuid = $1::uuid
+    and (removed is null or expunged is null and not adopted or removed > now() - interval '1 minute'))
 -- name: vm_adopt
 insert into vm (account_id, uuid, name, instance_name, host_id, adopted, vcpus, memory_bytes, desired, state,
     state_at, epoch, created)
@@ -63,13 +83,51 @@ update vm set state = $3, state_at = $4::timestamptz, epoch = coalesce($5, epoch
 where account_id = $1::bigint and id = $2::bigint and removed is null
 -- name: vm_size
 update vm set vcpus = $3::integer, memory_bytes = $4::bigint where account_id = $1::bigint and id = $2::bigint
+-- name: vm_size_taken
+update vm set next_vcpus = null, next_memory_bytes = null where account_id = $1::bigint and id = $2::bigint
+-- name: vm_size_next
+update vm set next_vcpus = $3::integer, next_memory_bytes = $4::bigint, offering_id = $5::bigint
+where account_id = $1::bigint and id = $2::bigint
+-- name: vm_iso
+update vm set iso_id = $3::bigint where account_id = $1::bigint and id = $2::bigint
+-- name: vm_rescue
+update vm set rescue_id = $3::bigint where account_id = $1::bigint and id = $2::bigint
+-- name: offering_by_uuid
+select id, vcpus, memory_bytes, disk_bytes from offering where uuid = $1::uuid and removed is null
+-- name: iso_by_uuid
+select id from template where uuid = $1::uuid and kind = 'iso' and removed is null
 -- name: vm_place
 update vm set host_id = $3::bigint where account_id = $1::bigint and id = $2::bigint
 -- name: vm_desire
 update vm set desired = $3 where account_id = $1::bigint and id = $2::bigint
 -- name: vm_remove
-update vm set state = $3, state_at = $4::timestamptz, removed = $4::timestamptz
+update vm set state = $3, state_at = $4::timestamptz, removed = $4::timestamptz,
+    expunged = case when $5::boolean then $4::timestamptz end
 where account_id = $1::bigint and id = $2::bigint and removed is null
+-- name: vm_recover
+update vm set state = 'Stopped', desired = 'Stopped', state_at = $3::timestamptz, removed = null
+where account_id = $1::bigint and id = $2::bigint and removed is not null and expunged is null
+-- name: vm_expunged
+update vm set expunged = now(), removed = coalesce(removed, now()) where account_id = $1::bigint and id = $2::bigint
+-- name: vm_bin_due
+-- What lies in the bin for longer than its time, and what could not be made; nobody works on it.
+select v.account_id, v.uuid from vm v
+where v.removed is not null and v.expunged is null
+    and (v.state = 'Error' or v.removed < now() - $1::bigint * interval '1 microsecond')
+    and not exists (select from job j where j.object_uuid = v.uuid and j.state in ('pending', 'running'))
+    and not exists (select from job j where j.object_uuid = v.uuid and j.command = 'expungeVirtualMachine'
+        and j.finished > now() - interval '5 minutes')
+order by v.removed limit 50
+-- name: job_own
+-- A job that nobody asked for: the house keeps itself tidy.
+insert into job (account_id, command, object_kind, object_uuid, request)
+values ($1::bigint, $2, $3, $4::uuid, $5::jsonb) on conflict do nothing
+-- name: nic_recover
+update nic set removed = null where account_id = $1::bigint and vm_id = $2::bigint and removed = $3::timestamptz
+-- name: volume_recover
+update volume set state = 'Ready', removed = null
+where account_id = $1::bigint and vm_id = $2::bigint and removed = $3::timestamptz and expunged is null
+returning id, uuid, name, size_bytes
 -- name: vm_last_proof
 -- The last instant at which the collector or we saw it run.
 select greatest(max(through), max(started)) from (
@@ -90,8 +148,9 @@ select id from account where uuid = $1::uuid and removed is null
 select id from account where name = 'unassigned' order by id limit 1
 
 -- name: volume_insert
-insert into volume (account_id, uuid, vm_id, name, target, kind, pool, path, format, size_bytes, state, created)
-values ($1::bigint, $2::uuid, $3::bigint, $4, $5, $6, $7, $8, $9, $10::bigint, 'Ready', $11::timestamptz)
+insert into volume (account_id, uuid, vm_id, name, target, kind, pool, pool_id, path, format, size_bytes, state, created,
+    file)
+values ($1::bigint, $2::uuid, $3::bigint, $4, $5, $6, $7, $12::bigint, $8, $9, $10::bigint, $13, $11::timestamptz, $14)
 returning id
 -- name: volume_unsized
 -- Adopted while its size could not be asked: not billed before it is known.
@@ -101,13 +160,159 @@ where v.host_id = $1::bigint and d.removed is null and d.kind = 'adopted' and d.
 -- name: volume_size
 update volume set size_bytes = $3::bigint where account_id = $1::bigint and id = $2::bigint
 -- name: volume_of_vm
-select id, uuid, name, pool, size_bytes from volume where account_id = $1::bigint and vm_id = $2::bigint and removed is null
+select id, uuid, name, pool, size_bytes, kind, path, state, file from volume
+where account_id = $1::bigint and vm_id = $2::bigint and removed is null order by id
+-- name: volume_in_bin
+-- Of a VM: what its end leaves on disk.
+select id, uuid, name, pool, path, file from volume
+where account_id = $1::bigint and vm_id = $2::bigint and expunged is null order by id
+-- name: volume_by_uuid
+select d.account_id, d.id, d.uuid, d.name, d.vm_id, d.target, d.kind, d.pool, d.pool_id, d.path, d.format, d.size_bytes,
+    d.state, d.removed, d.file, d.snapshot_id, v.uuid as vm_uuid, p.host_id, p.kind as pool_kind, d.backing,
+    s.path as snapshot_path, s.pool_id as snapshot_pool_id, s.uuid as snapshot_uuid
+from volume d left join vm v on v.account_id = d.account_id and v.id = d.vm_id
+left join storage_pool p on p.id = d.pool_id
+left join snapshot s on s.account_id = d.account_id and s.id = d.snapshot_id
+where d.uuid = $1::uuid and d.expunged is null
+-- name: volume_placed
+-- Where it is on disk; known before it is made, so that a kill leaves nothing unknown behind.
+update volume set pool = $3, pool_id = $4::bigint, file = $5, format = $6, path = $7, backing = $8
+where account_id = $1::bigint and id = $2::bigint
+-- name: volume_places
+select target from volume where account_id = $1::bigint and vm_id = $2::bigint and removed is null and target is not null
+-- name: volume_state
+update volume set state = $3 where account_id = $1::bigint and id = $2::bigint and expunged is null
+-- name: volume_take
+-- Taken by a VM, if it is free; a second try of the same job changes nothing.
+update volume set vm_id = $3::bigint, target = $4, state = 'Attaching'
+where account_id = $1::bigint and id = $2::bigint and removed is null
+    and (vm_id is null and state in ('Allocated', 'Ready') or vm_id = $3::bigint and state = 'Attaching')
+-- name: volume_free
+update volume set vm_id = null, target = null, state = case when path is null then 'Allocated' else 'Ready' end
+where account_id = $1::bigint and id = $2::bigint
 -- name: volume_remove
 update volume set state = 'Destroyed', removed = $3::timestamptz
 where account_id = $1::bigint and id = $2::bigint and removed is null
+-- name: volume_expunged
+update volume set state = 'Destroyed', removed = coalesce(removed, now()), expunged = now(), target = null
+where account_id = $1::bigint and id = $2::bigint
+-- name: template_by_id
+select id, uuid, name, kind, format, path, url, state, size_bytes, account_id, physical_bytes
+from template where id = $1::bigint
+-- name: copy_find
+select state, path from template_copy where template_id = $1::bigint and pool_id = $2::bigint
+-- name: copy_claim
+-- One job makes a copy at a time; a job that ended leaves it to the next.
+insert into template_copy (template_id, pool_id, job_id) values ($1::bigint, $2::bigint, $3::bigint)
+on conflict (template_id, pool_id) do update set job_id = excluded.job_id
+where template_copy.state = 'Creating' and (template_copy.job_id = excluded.job_id or not exists (
+    select from job j where j.id = template_copy.job_id and j.state in ('pending', 'running')))
+returning 1
+-- name: copy_ready
+update template_copy set state = 'Ready', path = $3 where template_id = $1::bigint and pool_id = $2::bigint
+-- name: copy_source
+-- A finished copy elsewhere that one can be made of.
+select c.path, p.libvirt_name, coalesce(p.host_id, (select min(id) from host where zone_id = p.zone_id and state = 'Up'))
+from template_copy c join storage_pool p on p.id = c.pool_id
+where c.template_id = $1::bigint and c.state = 'Ready' and c.pool_id <> $2::bigint order by c.pool_id limit 1
+-- name: pool_of_host
+-- Of that name; the host's own comes first.
+select id, libvirt_name, kind, target, source_host, source_port, source_name, source_user, secret, secret_uuid, host_id
+from storage_pool where removed is null and state <> 'Maintenance' and libvirt_name = $2
+    and (host_id = $1::bigint or host_id is null) order by host_id nulls last limit 1
+-- name: pool_by_id
+select p.id, p.libvirt_name, p.kind, p.target, p.source_host, p.source_port, p.source_name, p.source_user, p.secret,
+    p.secret_uuid, coalesce(p.host_id, (select min(h.id) from host h where h.zone_id = p.zone_id and h.state = 'Up')) as host_id
+from storage_pool p where p.id = $1::bigint
+-- name: pool_own
+-- The folder that each host has from the beginning.
+insert into storage_pool (zone_id, host_id, name, kind, libvirt_name)
+select zone_id, id, name || ' local', 'dir', 'jeoul' from host where id = $1::bigint
+on conflict do nothing
+-- name: pool_space
+update storage_pool set capacity_bytes = $2::bigint, used_bytes = $3::bigint, state = case when state in
+    ('Connecting', 'Unreachable') then 'Up' else state end, error = null where id = $1::bigint
 -- name: nic_insert
-insert into nic (account_id, uuid, vm_id, mac, network, created)
-values ($1::bigint, $2::uuid, $3::bigint, $4, $5, $6::timestamptz) returning id
+insert into nic (account_id, uuid, vm_id, mac, network, created, target, network_id, is_default)
+values ($1::bigint, $2::uuid, $3::bigint, $4, $5, $6::timestamptz, $7,
+    coalesce($8::bigint, (select id from network where libvirt_name = $5 and removed is null)),
+    not exists (select from nic where account_id = $1::bigint and vm_id = $3::bigint and removed is null))
+returning id
+-- name: nic_by_uuid
+select id, mac, network, target, is_default from nic
+where account_id = $1::bigint and vm_id = $2::bigint and uuid = $3::uuid and removed is null
+-- name: nic_remove_one
+update nic set removed = $3::timestamptz where account_id = $1::bigint and id = $2::bigint and removed is null
+-- name: network_by_uuid
+select account_id, id, uuid, name, mode, libvirt_name, bridge, vlan, cidr4, gateway4, cidr6, gateway6, domain_name,
+    shared, state
+from network where uuid = $1::uuid and removed is null
+-- name: snapshot_by_uuid
+select s.account_id, s.id, s.uuid, s.name, s.volume_id, s.volume_uuid, s.pool_id, s.path, s.size_bytes, s.state,
+    s.removed, p.libvirt_name
+from snapshot s left join storage_pool p on p.id = s.pool_id where s.uuid = $1::uuid
+-- name: snapshot_made
+update snapshot set state = 'BackedUp', pool_id = $3::bigint, path = $4, physical_bytes = $5::bigint,
+    size_bytes = $6::bigint
+where account_id = $1::bigint and id = $2::bigint
+-- name: snapshot_state
+update snapshot set state = $3, error = $4, removed = case when $5::boolean then now() end
+where account_id = $1::bigint and id = $2::bigint
+-- name: vm_snapshot_by_uuid
+select account_id, id, uuid, name, vm_id, memory, size_bytes, state, removed from vm_snapshot where uuid = $1::uuid
+-- name: vm_snapshot_made
+-- The newest is the one that the VM goes on from.
+with before as (
+    select id from vm_snapshot where account_id = $1::bigint and vm_id = $3::bigint and current and id <> $2::bigint
+), turned as (
+    update vm_snapshot set current = false where account_id = $1::bigint and vm_id = $3::bigint and current
+        and id <> $2::bigint)
+update vm_snapshot set state = 'Ready', current = true, size_bytes = $4::bigint,
+    parent_id = coalesce(parent_id, (select id from before limit 1))
+where account_id = $1::bigint and id = $2::bigint
+-- name: vm_snapshot_current
+update vm_snapshot set current = id = $3::bigint, state = case when id = $3::bigint then 'Ready' else state end
+where account_id = $1::bigint and vm_id = $2::bigint and removed is null
+-- name: vm_snapshot_state
+update vm_snapshot set state = $3, error = $4, removed = case when $5::boolean then now() end,
+    current = current and not $5::boolean
+where account_id = $1::bigint and id = $2::bigint
+-- name: vm_snapshot_sizes
+select coalesce(sum(size_bytes), 0) from volume where account_id = $1::bigint and vm_id = $2::bigint and removed is null
+-- name: vm_snapshots_count
+select count(*) from vm_snapshot where account_id = $1::bigint and vm_id = $2::bigint and removed is null
+    and state <> 'Error'
+-- name: template_by_uuid
+select id, uuid, name, kind, format, path, url, state, size_bytes, account_id, resource_id, sha256, removed, source_uuid
+from template where uuid = $1::uuid
+-- name: template_state
+update template set state = $2, error = $3 where id = $1::bigint
+-- name: template_made
+update template set state = 'Ready', error = null, format = $2, size_bytes = $3::bigint, physical_bytes = $4::bigint,
+    sha256 = coalesce($5, sha256)
+where id = $1::bigint
+-- name: template_removed
+update template set state = 'Removed', removed = coalesce(removed, now()) where id = $1::bigint
+-- name: copy_put
+insert into template_copy (template_id, pool_id, path, state) values ($1::bigint, $2::bigint, $3, 'Ready')
+on conflict (template_id, pool_id) do update set path = excluded.path, state = 'Ready'
+-- name: copies_idle
+-- Copies of an image that no disk stands on.
+select c.pool_id, p.libvirt_name, coalesce(p.host_id, (select min(id) from host where zone_id = p.zone_id and state = 'Up'))
+from template_copy c join storage_pool p on p.id = c.pool_id
+where c.template_id = $1::bigint
+    and not exists (select from volume v where v.backing = c.path and v.expunged is null)
+    and not exists (select from vm v where c.template_id in (v.iso_id, v.rescue_id) and v.expunged is null)
+-- name: copy_delete
+delete from template_copy where template_id = $1::bigint and pool_id = $2::bigint
+-- name: images_left
+-- Removed images whose files could not go yet and can now.
+select t.uuid, t.account_id from template t
+where t.removed is not null and exists (select from template_copy c where c.template_id = t.id
+        and not exists (select from volume v where v.backing = c.path and v.expunged is null))
+    and not exists (select from job j where j.object_uuid = t.uuid and j.state in ('pending', 'running'))
+    and not exists (select from job j where j.object_uuid = t.uuid and j.finished > now() - interval '5 minutes')
+limit 20
 -- name: nic_of_vm
 select id, mac, network from nic where account_id = $1::bigint and vm_id = $2::bigint and removed is null
 -- name: nic_remove
