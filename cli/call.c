@@ -33,13 +33,24 @@ static const struct lookup lookups[] = { { "serviceofferingid", "listServiceOffe
 	{ "templateid", "listTemplates", "name" }, { "tariffid", "listTariffs", "name" },
 	{ "zoneid", "listZones", "name" }, { "hostid", "listHosts", "name" },
 	{ "accountid", "listAccounts", "name" },
-	{ "virtualmachineid", "listVirtualMachines", "name" } };
+	{ "virtualmachineid", "listVirtualMachines", "name" },
+	{ "volumeid", "listVolumes", "name" }, { "snapshotid", "listSnapshots", "name" },
+	{ "vmsnapshotid", "listVMSnapshot", "name" }, { "isoid", "listIsos", "name" },
+	{ "networkid", "listNetworks", "name" },
+	{ "diskofferingid", "listDiskOfferings", "name" } };
 static const struct lookup id_lookups[] = { { "vm", "listVirtualMachines", "name" },
-	{ "host", "listHosts", "name" }, { "user", "listUsers", "username" } };
+	{ "host", "listHosts", "name" }, { "user", "listUsers", "username" },
+	{ "volume", "listVolumes", "name" }, { "snapshot", "listSnapshots", "name" },
+	{ "iso", "listIsos", "name" }, { "template", "listTemplates", "name" },
+	{ "disk-offering", "listDiskOfferings", "name" } };
 /* Short flags for people: --offering small. */
 static const char *const aliases[][2] = { { "offering", "serviceofferingid" },
 	{ "template", "templateid" }, { "tariff", "tariffid" }, { "zone", "zoneid" },
-	{ "host", "hostid" }, { "vcpus", "cpunumber" }, { "user", "username" } };
+	{ "host", "hostid" }, { "vcpus", "cpunumber" }, { "user", "username" },
+	/* --url is the command's own. */
+	{ "from", "url" }, { "vm", "virtualmachineid" }, { "volume", "volumeid" },
+	{ "snapshot", "snapshotid" }, { "iso", "isoid" }, { "network", "networkid" },
+	{ "disk-offering", "diskofferingid" } };
 
 bool
 noun_known(const char *noun)
@@ -123,6 +134,14 @@ verb_find(const char *noun, const char *verb)
 		if (strcmp(verbs[i].noun, noun) == 0 && strcmp(verbs[i].verb, verb) == 0)
 			return &verbs[i];
 	return NULL;
+}
+
+bool
+verb_takes(const char *noun, const char *verb, const char *flag)
+{
+	const struct verb *v = verb_find(noun, verb);
+
+	return v != NULL && operation_param(&operations[v->op], flag) != NULL;
 }
 
 /* A name where an id is wanted: asked for, and it must be the only one. */
@@ -233,7 +252,8 @@ arguments_read(const struct verb *v, int argc, char **argv, struct cli_param *pa
 			p->name = param_name(op, argv[i] + 2);
 			p->value = equals != NULL ? equals + 1 : argv[++i];
 			if (operation_param(op, p->name) == NULL &&
-			    strncmp(p->name, "details[", 8) != 0)
+			    strncmp(p->name, "details[", 8) != 0 &&
+			    strncmp(p->name, "tags[", 5) != 0)
 				return err_set(e, ERR_INPUT,
 				    "--%.60s is no flag of %s %s", p->name, v->noun,
 				    v->verb);

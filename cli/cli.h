@@ -67,6 +67,8 @@ must_check bool data_check(const struct cli *c, struct json **out, struct err *e
 
 /* ---- call.c: the verbs of verb.def */
 int call_verb(struct cli *c, const char *noun, const char *verb, int argc, char **argv);
+/* The verb has a parameter of that name: it is no global flag then. */
+bool verb_takes(const char *noun, const char *verb, const char *flag);
 bool noun_known(const char *noun);
 void help_print(const char *noun);
 const char *noun_nearest(const char *noun);

@@ -71,7 +71,11 @@ globals_take(struct cli *c, int argc, char **argv)
 	int kept = 0;
 
 	for (int i = 0; i < argc;) {
-		int n = global_take(c, argc - i, argv + i);
+		/* `jeoul vm list --state Running`: behind a verb its own flags come
+		 * first. */
+		bool own = kept >= 2 && strncmp(argv[i], "--", 2) == 0 &&
+		    verb_takes(argv[0], argv[1], argv[i] + 2);
+		int n = own ? 0 : global_take(c, argc - i, argv + i);
 		if (n == 0)
 			argv[kept++] = argv[i++];
 		i += n;

@@ -14,7 +14,8 @@
 /* How far a guest can grow without a restart. */
 enum { VCPUS_GROW = 4, VCPUS_MOST = 64, MEMORY_GROW = 4, SOCKET_PATH_MOST = 107 };
 #define MEMORY_GROW_LEAST (INT64_C(1) << 30)
-#define SEED_TARGET "vdz"
+/* On the SCSI bus, so that the guest's vda, vdb, ... stay those of the volumes. */
+#define SEED_TARGET "sdb"
 
 struct definition {
 	struct work *w;
@@ -86,9 +87,8 @@ below(const struct work *w, char path[STATE_PATH_MAX], const char *format)
 {
 	char name[80];
 
-	(void)snprintf(name, sizeof(name), strcmp(format, "log") == 0
-		? "console/%.36s.log"
-		: "console/%.8s.ctl",
+	(void)snprintf(name, sizeof(name),
+	    strcmp(format, "log") == 0 ? "console/%.36s.log" : "console/%.8s.ctl",
 	    w->vm.uuid);
 	return state_path(w->job->conf, path, name);
 }
@@ -131,8 +131,7 @@ seed_write(struct definition *d, struct err *e)
 	scoped(buf_done) struct buf image = BUF_INIT;
 	struct source s = { &image, 0 };
 	scoped_free char *file = mem_printf("seed-%s", w->vm.uuid);
-	scoped_free char *id =
-	    mem_printf("%s-%s", w->vm.uuid, work_column(w, "seed"));
+	scoped_free char *id = mem_printf("%s-%s", w->vm.uuid, work_column(w, "seed"));
 	char host[64];
 
 	seed_host_name(host, w->vm.name);
@@ -144,8 +143,8 @@ seed_write(struct definition *d, struct err *e)
 		    .password_hash = work_column(w, "password_hash") },
 		e))
 		return false;
-	scoped_free char *xml =
-	    volume_xml(file, (int64_t)image.length, "raw", NULL, NULL);
+	scoped_free char *xml = volume_xml(file, (int64_t)image.length, "raw", NULL,
+	    NULL);
 	return pool_ready(w->job, w->hv, w->vm.host_id, POOL_OWN, &pool, e) &&
 	    hv_volume_delete(w->hv, pool.name, file, e) &&
 	    hv_volume_ensure(w->hv, pool.name, xml, file, &d->seed_path, e) &&
@@ -236,11 +235,12 @@ devices_fill(struct definition *d)
 	define_drive(&want->disks[want->disk_count], d->w, d->iso.path);
 	want->disks[want->disk_count++].boot = rescue ? 1 : 0;
 	if (d->seed_path != NULL)
-		want->disks[want->disk_count++] = (struct want_disk){ .target =
-									  SEED_TARGET,
-			.path = d->seed_path,
-			.format = "raw",
-			.readonly = true };
+		want->disks[want->disk_count++] =
+		    (struct want_disk){ .target = SEED_TARGET,
+			    .path = d->seed_path,
+			    .format = "raw",
+			    .scsi = true,
+			    .readonly = true };
 	for (size_t i = 0; i < rows_count(d->nics) && i < WANT_NICS_MOST; i++)
 		define_nic(&want->nics[want->nic_count++], d->nics, i);
 }

@@ -131,9 +131,9 @@ disk(struct xml *x, const struct want_disk *d)
 	else if (d->path != NULL)
 		xml_element(x, "source", NULL, d->block ? "dev" : "file", d->path, NULL);
 	xml_element(x, "target", NULL, "dev", d->target, "bus",
-	    !d->cdrom     ? "virtio"
-		: d->sata ? "sata"
-			  : "scsi",
+	    !d->cdrom && !d->scsi ? "virtio"
+		: d->sata         ? "sata"
+				  : "scsi",
 	    NULL);
 	if (d->readonly || d->cdrom)
 		xml_element(x, "readonly", NULL, NULL);

@@ -19,6 +19,7 @@ struct want_disk {
 	bool block;         /* path is a device */
 	bool cdrom;         /* read only, can be taken out */
 	bool sata;          /* of a cdrom; else it hangs on virtio-scsi */
+	bool scsi;          /* a disk on virtio-scsi */
 	bool readonly;
 	int boot;             /* place in the boot order from 1; 0: none */
 	const char *protocol; /* "rbd", "iscsi": on the network, not in a file */

@@ -96,7 +96,7 @@ failed(CURLcode code, const struct fetching *f, const char *url, struct err *e)
 		return err_set(e, ERR_CONFLICT, "another worker fetches %.300s", url);
 	return err_set(e,
 	    code == CURLE_COULDNT_CONNECT || code == CURLE_OPERATION_TIMEDOUT ? ERR_GONE
-									       : ERR_INPUT,
+									      : ERR_INPUT,
 	    "%.300s can't be fetched: %s", url, curl_easy_strerror(code));
 }
 
@@ -154,8 +154,8 @@ kind_of(const char *checksum, const char **digits)
 		if (strlen(*digits) == kinds[i].digits &&
 		    strspn(*digits, "0123456789abcdefABCDEF") == kinds[i].digits &&
 		    (end == NULL ||
-			strncasecmp(checksum + 1, kinds[i].name,
-			    strlen(kinds[i].name)) == 0))
+			strncasecmp(checksum + 1, kinds[i].name, strlen(kinds[i].name)) ==
+			    0))
 			return &kinds[i];
 	return NULL;
 }
@@ -172,20 +172,20 @@ digest(int fd, gnutls_digest_algorithm_t algorithm, char *out)
 {
 	unsigned char bytes[64];
 	gnutls_hash_hd_t h;
-	ssize_t n = -1;
 	char *buffer;
+	ssize_t n = 0;
+	bool ok;
 
 	if (gnutls_hash_init(&h, algorithm) < 0)
 		return false;
 	buffer = mem_alloc(1 << 20);
-	if (lseek(fd, 0, SEEK_SET) == 0)
-		while ((n = read(fd, buffer, 1 << 20)) > 0)
-			if (gnutls_hash(h, buffer, (size_t)n) < 0)
-				n = -1;
+	ok = lseek(fd, 0, SEEK_SET) == 0;
+	while (ok && (n = read(fd, buffer, 1 << 20)) > 0)
+		ok = gnutls_hash(h, buffer, (size_t)n) == 0;
 	free(buffer);
 	gnutls_hash_deinit(h, bytes);
 	hex(bytes, gnutls_hash_get_len(algorithm), out);
-	return n == 0;
+	return ok && n == 0;
 }
 
 bool

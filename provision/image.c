@@ -239,8 +239,7 @@ image_ready(struct job *j, struct hv *hv, int64_t host_id, int64_t template_id,
 		return err_set(e, ERR_CONFLICT, "the image %s is not ready: it is %s",
 		    rows_text(r, 0, 2), rows_text(r, 0, 7));
 	(void)snprintf(out->uuid, sizeof(out->uuid), "%s", rows_text(r, 0, 1));
-	out->format = mem_strdup(
-	    rows_text(r, 0, 4) != NULL ? rows_text(r, 0, 4) : "raw");
+	out->format = mem_strdup(rows_text(r, 0, 4) != NULL ? rows_text(r, 0, 4) : "raw");
 	out->bytes = rows_i64(r, 0, 8);
 	if (rows_text(r, 0, 5) != NULL) {
 		out->path = mem_strdup(rows_text(r, 0, 5));

@@ -5,8 +5,8 @@
 
 struct image {
 	char uuid[HV_UUID_MAX];
-	char *path;   /* on the host */
-	char *format; /* "qcow2" or "raw" */
+	char *path;    /* on the host */
+	char *format;  /* "qcow2" or "raw" */
 	int64_t bytes; /* as the guest sees it; 0: not known */
 };
 void image_done(struct image *i);

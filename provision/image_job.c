@@ -77,8 +77,8 @@ write_ready(struct db *db, void *context, struct err *e)
 		.size_bytes = i->facts.file_bytes };
 
 	if (i->pool.id != 0 &&
-	    !db_run(db, STMT_COPY_PUT,
-		DB_ARGS(id_of(i), DB_NUMBER(i->pool.id), i->path), NULL, e))
+	    !db_run(db, STMT_COPY_PUT, DB_ARGS(id_of(i), DB_NUMBER(i->pool.id), i->path),
+		NULL, e))
 		return false;
 	return db_run(db, STMT_TEMPLATE_MADE,
 		   DB_ARGS(id_of(i), i->facts.format, DB_NUMBER(i->facts.virtual_bytes),
@@ -181,8 +181,8 @@ source_find(struct image_job *i, char **file, struct err *e)
 		if (!db_query(j->db, STMT_SNAPSHOT_BY_UUID, DB_ARGS(snapshot), &r, e))
 			return false;
 		if (rows_count(r) == 0 || strcmp(rows_text(r, 0, 9), "BackedUp") != 0)
-			return err_set(e, ERR_NOT_FOUND, "no snapshot %.36s that is whole",
-			    snapshot);
+			return err_set(e, ERR_NOT_FOUND,
+			    "no snapshot %.36s that is whole", snapshot);
 		i->v.pool_id = rows_i64(r, 0, 6);
 		i->facts.virtual_bytes = rows_i64(r, 0, 8);
 		*file = mem_printf("snap-%s", snapshot);
@@ -218,8 +218,8 @@ copy_all(struct image_job *i, struct err *e)
 	    !pool_by_id(j->db, i->v.pool_id, &i->pool, e) ||
 	    !volume_connect(j, &i->v, &i->hv, e))
 		return false;
-	scoped_free char *xml =
-	    volume_xml(i->file, i->facts.virtual_bytes, "qcow2", NULL, NULL);
+	scoped_free char *xml = volume_xml(i->file, i->facts.virtual_bytes, "qcow2", NULL,
+	    NULL);
 	if (job_noted(j, "copied") == NULL) {
 		job_step(j, "copying");
 		if (!hv_volume_delete(i->hv, i->pool.name, i->file, e) ||
@@ -282,8 +282,8 @@ copy_remove(struct image_job *i, const struct rows *copies, size_t n, struct err
 		    DB_ARGS(id_of(i), rows_text(copies, n, 0)), NULL, e);
 	ok = link_take(&hv, rows_text(host, 0, 1), e) &&
 	    hv_volume_delete(hv, rows_text(copies, n, 1), i->file, e) &&
-	    db_run(j->db, STMT_COPY_DELETE,
-		DB_ARGS(id_of(i), rows_text(copies, n, 0)), NULL, e);
+	    db_run(j->db, STMT_COPY_DELETE, DB_ARGS(id_of(i), rows_text(copies, n, 0)),
+		NULL, e);
 	link_give(hv);
 	return ok;
 }

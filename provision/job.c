@@ -102,7 +102,7 @@ job_may_retry(struct job *j, const struct err *why)
 {
 	struct instant since;
 
-	if (j->overtaken || (why->kind != ERR_GONE && why->kind != ERR_AGAIN))
+	if (j->once || j->overtaken || (why->kind != ERR_GONE && why->kind != ERR_AGAIN))
 		return false;
 	return !job_noted_at(j, "silent", &since) ||
 	    clock_now().ns - since.ns < RETRY_MOST_NS;
@@ -228,45 +228,59 @@ struct job_kind {
 	const char *command;
 	bool (*run)(struct job *j, struct err *e);
 	const char *event;
-	const char *result; /* the name of the object in the answer */
+	const char *result; /* what the answer shows; NULL: only that it is done */
+	bool once; /* somebody waits for the answer: a silent other side is one */
 };
 
 static const struct job_kind kinds[] = {
-	{ "addHost", job_host_add, "HOST.ADD", "host" },
-	{ "deleteHost", job_host_delete, "HOST.DELETE", "host" },
-	{ "deployVirtualMachine", job_vm_deploy, "VM.CREATE", "virtualmachine" },
-	{ "startVirtualMachine", job_vm_start, "VM.START", "virtualmachine" },
-	{ "stopVirtualMachine", job_vm_stop, "VM.STOP", "virtualmachine" },
-	{ "rebootVirtualMachine", job_vm_reboot, "VM.REBOOT", "virtualmachine" },
-	{ "suspendVirtualMachine", job_vm_suspend, "VM.SUSPEND", "virtualmachine" },
-	{ "resumeVirtualMachine", job_vm_resume, "VM.RESUME", "virtualmachine" },
-	{ "resetVirtualMachine", job_vm_reset, "VM.RESET", "virtualmachine" },
-	{ "destroyVirtualMachine", job_vm_destroy, "VM.DESTROY", "virtualmachine" },
-	{ "recoverVirtualMachine", job_vm_recover, "VM.RECOVER", "virtualmachine" },
-	{ "expungeVirtualMachine", job_vm_expunge, "VM.EXPUNGE", "virtualmachine" },
-	{ "scaleVirtualMachine", job_vm_scale, "VM.UPGRADE", "virtualmachine" },
-	{ "rescueVirtualMachine", job_vm_rescue, "VM.RESCUE", "virtualmachine" },
-	{ "unrescueVirtualMachine", job_vm_unrescue, "VM.UNRESCUE", "virtualmachine" },
-	{ "attachIso", job_iso_attach, "ISO.ATTACH", "virtualmachine" },
-	{ "detachIso", job_iso_detach, "ISO.DETACH", "virtualmachine" },
-	{ "addNicToVirtualMachine", job_nic_add, "NIC.CREATE", "virtualmachine" },
-	{ "removeNicFromVirtualMachine", job_nic_remove, "NIC.DELETE", "virtualmachine" },
-	{ "createVolume", job_volume_create, "VOLUME.CREATE", "volume" },
-	{ "attachVolume", job_volume_attach, "VOLUME.ATTACH", "volume" },
-	{ "detachVolume", job_volume_detach, "VOLUME.DETACH", "volume" },
-	{ "resizeVolume", job_volume_resize, "VOLUME.RESIZE", "volume" },
-	{ "deleteVolume", job_volume_delete, "VOLUME.DELETE", "volume" },
-	{ "createSnapshot", job_snapshot_create, "SNAPSHOT.CREATE", "snapshot" },
-	{ "revertSnapshot", job_snapshot_revert, "SNAPSHOT.REVERT", "snapshot" },
-	{ "deleteSnapshot", job_snapshot_delete, "SNAPSHOT.DELETE", "snapshot" },
-	{ "createVMSnapshot", job_vm_snapshot_create, "VMSNAPSHOT.CREATE", "vmsnapshot" },
+	{ "addHost", job_host_add, "HOST.ADD", "host", true },
+	{ "deleteHost", job_host_delete, "HOST.DELETE", NULL, false },
+	{ "deployVirtualMachine", job_vm_deploy, "VM.CREATE", "virtualmachine", false },
+	{ "startVirtualMachine", job_vm_start, "VM.START", "virtualmachine", false },
+	{ "stopVirtualMachine", job_vm_stop, "VM.STOP", "virtualmachine", false },
+	{ "rebootVirtualMachine", job_vm_reboot, "VM.REBOOT", "virtualmachine", false },
+	{ "suspendVirtualMachine", job_vm_suspend, "VM.SUSPEND", "virtualmachine",
+	    false },
+	{ "resumeVirtualMachine", job_vm_resume, "VM.RESUME", "virtualmachine", false },
+	{ "resetVirtualMachine", job_vm_reset, "VM.RESET", "virtualmachine", false },
+	{ "destroyVirtualMachine", job_vm_destroy, "VM.DESTROY", "virtualmachine",
+	    false },
+	{ "recoverVirtualMachine", job_vm_recover, "VM.RECOVER", "virtualmachine",
+	    false },
+	{ "expungeVirtualMachine", job_vm_expunge, "VM.EXPUNGE", NULL, false },
+	{ "scaleVirtualMachine", job_vm_scale, "VM.UPGRADE", "virtualmachine", false },
+	{ "changeServiceForVirtualMachine", job_vm_scale, "VM.UPGRADE", "virtualmachine",
+	    false },
+	{ "getConsoleLog", job_console_log, "VM.CONSOLE", NULL, false },
+	{ "rescueVirtualMachine", job_vm_rescue, "VM.RESCUE", "virtualmachine", false },
+	{ "unrescueVirtualMachine", job_vm_unrescue, "VM.UNRESCUE", "virtualmachine",
+	    false },
+	{ "attachIso", job_iso_attach, "ISO.ATTACH", "virtualmachine", false },
+	{ "detachIso", job_iso_detach, "ISO.DETACH", "virtualmachine", false },
+	{ "addNicToVirtualMachine", job_nic_add, "NIC.CREATE", "virtualmachine", false },
+	{ "removeNicFromVirtualMachine", job_nic_remove, "NIC.DELETE", "virtualmachine",
+	    false },
+	{ "createVolume", job_volume_create, "VOLUME.CREATE", "volume", false },
+	{ "attachVolume", job_volume_attach, "VOLUME.ATTACH", "volume", false },
+	{ "detachVolume", job_volume_detach, "VOLUME.DETACH", "volume", false },
+	{ "resizeVolume", job_volume_resize, "VOLUME.RESIZE", "volume", false },
+	{ "deleteVolume", job_volume_delete, "VOLUME.DELETE", NULL, false },
+	{ "destroyVolume", job_volume_delete, "VOLUME.DELETE", NULL, false },
+	{ "createSnapshot", job_snapshot_create, "SNAPSHOT.CREATE", "snapshot", false },
+	{ "revertSnapshot", job_snapshot_revert, "SNAPSHOT.REVERT", "snapshot", false },
+	{ "deleteSnapshot", job_snapshot_delete, "SNAPSHOT.DELETE", NULL, false },
+	{ "createVMSnapshot", job_vm_snapshot_create, "VMSNAPSHOT.CREATE", "vmsnapshot",
+	    false },
 	{ "revertToVMSnapshot", job_vm_snapshot_revert, "VMSNAPSHOT.REVERTTO",
-	    "virtualmachine" },
-	{ "deleteVMSnapshot", job_vm_snapshot_delete, "VMSNAPSHOT.DELETE", "vmsnapshot" },
-	{ "createTemplate", job_template_create, "TEMPLATE.CREATE", "template" },
-	{ "registerTemplate", job_template_register, "TEMPLATE.CREATE", "template" },
-	{ "deleteTemplate", job_template_delete, "TEMPLATE.DELETE", "template" },
-	{ "assignVirtualMachine", job_vm_assign, "VM.MOVE", "virtualmachine" },
+	    "virtualmachine", false },
+	{ "deleteVMSnapshot", job_vm_snapshot_delete, "VMSNAPSHOT.DELETE", NULL, false },
+	{ "createTemplate", job_template_create, "TEMPLATE.CREATE", "template", false },
+	{ "registerTemplate", job_template_register, "TEMPLATE.CREATE", "template",
+	    false },
+	{ "deleteTemplate", job_template_delete, "TEMPLATE.DELETE", NULL, false },
+	{ "registerIso", job_template_register, "ISO.CREATE", "iso", false },
+	{ "deleteIso", job_template_delete, "ISO.DELETE", NULL, false },
+	{ "assignVirtualMachine", job_vm_assign, "VM.MOVE", "virtualmachine", false },
 };
 
 static const struct job_kind *
@@ -305,8 +319,10 @@ static bool
 job_end(struct job *j, const struct job_kind *k, bool ok, const struct err *why,
     struct err *e)
 {
-	scoped_free char *result = mem_printf("{\"%s\":{\"id\":\"%s\"}}",
-	    k != NULL ? k->result : "object", j->object_uuid);
+	scoped_free char *result = k == NULL || k->result == NULL
+	    ? mem_strdup("{}")
+	    : mem_printf("{\"%s\":{\"id\":\"%s\"}}", k->result,
+		  j->result_uuid[0] != '\0' ? j->result_uuid : j->object_uuid);
 	char id[24];
 	char turn[24];
 	uint64_t done = 0;
@@ -318,7 +334,8 @@ job_end(struct job *j, const struct job_kind *k, bool ok, const struct err *why,
 		    DB_ARGS(id, turn, j->again_step, DB_NUMBER(j->again_ns / 1000)), NULL,
 		    e);
 	if (ok)
-		return db_run(j->db, STMT_JOB_DONE, DB_ARGS(id, turn, result), NULL, e);
+		return db_run(j->db, STMT_JOB_DONE,
+		    DB_ARGS(id, turn, j->result != NULL ? j->result : result), NULL, e);
 	if (!db_run(j->db, STMT_JOB_FAIL,
 		DB_ARGS(id, turn, DB_NUMBER(error_code(why->kind)), why->text), &done, e))
 		return false;
@@ -390,6 +407,7 @@ job_run_one(struct db *db, const struct conf *conf, int worker, bool *any, struc
 	if (ok && k == NULL)
 		ok = err_set(&why, ERR_INPUT, "nobody here knows how to do %s",
 		    j.command);
+	j.once = k != NULL && k->once;
 	ok = ok && k != NULL && k->run(&j, &why);
 	if (!ok && strncmp(why.text, "database", 8) != 0 && job_may_retry(&j, &why))
 		ok = retry_later(&j, &why, e);
@@ -398,8 +416,11 @@ job_run_one(struct db *db, const struct conf *conf, int worker, bool *any, struc
 	/* The database went away in the middle: the job stays ours and is taken up again.
 	 */
 	if (!ok && strncmp(why.text, "database", 8) == 0 && why.kind == ERR_GONE) {
+		free(j.result);
 		*e = why;
 		return false;
 	}
-	return job_end(&j, k, ok, &why, e);
+	ok = job_end(&j, k, ok, &why, e);
+	free(j.result);
+	return ok;
 }

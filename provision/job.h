@@ -17,6 +17,9 @@ struct job {
 	struct db *db;
 	int64_t again_ns; /* not 0: it waits, and wants its next turn after that */
 	const char *again_step;
+	char result_uuid[HV_UUID_MAX]; /* what the answer shows; "": the object */
+	char *result;   /* an answer of its own: JSON; freed by the engine */
+	bool once;      /* silence of the other side is an answer: no second try */
 	bool overtaken; /* another worker has it: this one must touch nothing more */
 };
 
@@ -75,6 +78,7 @@ must_check bool job_vm_suspend(struct job *j, struct err *e);
 must_check bool job_vm_resume(struct job *j, struct err *e);
 must_check bool job_vm_reset(struct job *j, struct err *e);
 must_check bool job_vm_scale(struct job *j, struct err *e);
+must_check bool job_console_log(struct job *j, struct err *e);
 must_check bool job_iso_attach(struct job *j, struct err *e);
 must_check bool job_iso_detach(struct job *j, struct err *e);
 must_check bool job_vm_rescue(struct job *j, struct err *e);

@@ -102,7 +102,8 @@ known(struct nic_job *n, bool *is, struct err *e)
 	    err_set(e, ERR_LIMIT, "%s has as many cards as it can", n->w.vm.name);
 }
 
-/* The address is of the job, so that a second try after a kill finds the first one's card. */
+/* The address is of the job, so that a second try after a kill finds the first one's
+ * card. */
 static void
 card_name(struct nic_job *n)
 {
@@ -148,8 +149,9 @@ plug(struct nic_job *n, struct err *e)
 	if (!work_stopped(w, &stopped, e) || !nic_xml_now(n, &xml, e))
 		return false;
 	job_step(w->job, "plugging the card in");
-	if (!stopped && (!domain_has(w, n->mac, &has, e) ||
-			    (!has && !hv_attach(w->hv, w->vm.uuid, xml, e))))
+	if (!stopped &&
+	    (!domain_has(w, n->mac, &has, e) ||
+		(!has && !hv_attach(w->hv, w->vm.uuid, xml, e))))
 		return false;
 	return w->vm.adopted || define_vm(w, &ready, e);
 }
@@ -164,8 +166,7 @@ add_all(struct nic_job *n, struct err *e)
 	card_name(n);
 	n->at = clock_now();
 	if (!work_connect(w, e) || !known(n, &is, e) ||
-	    (!is &&
-		(!job_transaction(w->job, write_added, n, e) || !known(n, &is, e))))
+	    (!is && (!job_transaction(w->job, write_added, n, e) || !known(n, &is, e))))
 		return false;
 	if (plug(n, e))
 		return true;

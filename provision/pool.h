@@ -3,7 +3,7 @@
 #pragma once
 #include "provision/job.h"
 
-#define POOL_OWN "jeoul"           /* the folder images/ that each host has */
+#define POOL_OWN "jeoul"             /* the folder images/ that each host has */
 #define POOL_CONSOLE "jeoul-console" /* the folder of console logs */
 
 struct pool {

@@ -25,7 +25,7 @@ enum {
 #define USER_DATA_MOST ((size_t)1 << 20)
 
 struct file {
-	const char *name;  /* "user-data" */
+	const char *name;       /* "user-data" */
 	const char *short_name; /* "USER-D~1   ": 11 bytes */
 	struct buf data;
 };
@@ -72,8 +72,8 @@ short_sum(const char *name)
 	unsigned sum = 0;
 
 	for (int i = 0; i < 11; i++)
-		sum = ((sum & 1) << 7) + (sum >> 1) + (unsigned char)name[i];
-	return (unsigned char)(sum & 0xff);
+		sum = (((sum & 1) << 7) + (sum >> 1) + (unsigned char)name[i]) & 0xff;
+	return (unsigned char)sum;
 }
 
 /* One entry of a long name holds 13 characters, in three places. */
@@ -90,9 +90,9 @@ long_entry(unsigned char *p, const char *name, unsigned order, bool last,
 	p[11] = 0x0f;
 	p[13] = sum;
 	for (size_t i = 0; i < LFN_CHARS; i++) {
-		size_t at = (order - 1) * LFN_CHARS + i;
+		size_t at = (size_t)(order - 1) * LFN_CHARS + i;
 		put16(p + places[i],
-		    at < length	       ? (unsigned char)name[at]
+		    at < length        ? (unsigned char)name[at]
 			: at == length ? 0
 				       : 0xffff);
 	}
@@ -192,7 +192,7 @@ base64_digit(char c)
 	static const char digits[] =
 	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	const char *p = c == '-' ? digits + 62
-	    : c == '_'		 ? digits + 63
+	    : c == '_'           ? digits + 63
 				 : strchr(digits, c);
 
 	return c == '\0' || p == NULL ? -1 : (int)(p - digits);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The jobs of snapshots: of one disk (a copy of its own) and of a whole VM (in its disks). */
+/* The jobs of snapshots: of one disk (a copy of its own) and of a whole VM (in its
+ * disks). */
 #include "base/log.h"
 #include "base/mem.h"
 #include "provision/define.h"
@@ -28,9 +29,11 @@ struct snapshot_job {
 	const char *error;
 };
 
+/* What the answer shows is the snapshot, whatever the job works on. */
 static void
 done(struct snapshot_job *s)
 {
+	memcpy(s->w.job->result_uuid, s->uuid, sizeof(s->w.job->result_uuid));
 	rows_free(s->row);
 	link_give(s->hv);
 	free(s->file);
@@ -153,8 +156,7 @@ copy_live(struct snapshot_job *s, bool *whole, struct err *e)
 			    "the copy of disk %s was cut off: is the pool %s full?",
 			    s->v.target, s->pool.name);
 	}
-	scoped_free char *xml =
-	    work_backup_xml(w, s->v.target, path, e);
+	scoped_free char *xml = work_backup_xml(w, s->v.target, path, e);
 	if (xml == NULL || !hv_volume_delete(s->hv, s->pool.name, s->file, e) ||
 	    !job_note(w->job, "begun", job_noted(w->job, "begun") != NULL ? "2" : "1",
 		e) ||
@@ -167,8 +169,7 @@ static bool
 copy_still(struct snapshot_job *s, struct err *e)
 {
 	struct job *j = s->w.job;
-	scoped_free char *xml =
-	    volume_xml(s->file, s->v.size_bytes, "qcow2", NULL, NULL);
+	scoped_free char *xml = volume_xml(s->file, s->v.size_bytes, "qcow2", NULL, NULL);
 	char *path = NULL;
 	bool ok;
 
@@ -282,8 +283,7 @@ revert_files(struct snapshot_job *s, struct err *e)
 	    job_noted(j, "old") != NULL ? job_noted(j, "old") : s->v.file);
 
 	s->file = mem_printf("%s-%.8s", s->v.uuid, j->uuid);
-	scoped_free char *xml =
-	    volume_xml(s->file, s->size_bytes, "qcow2", NULL, NULL);
+	scoped_free char *xml = volume_xml(s->file, s->size_bytes, "qcow2", NULL, NULL);
 	if (strcmp(s->v.file, s->file) != 0) {
 		job_step(j, "copying the snapshot");
 		if (!job_note(j, "old", s->v.file, e) ||
@@ -503,6 +503,7 @@ job_vm_snapshot_create(struct job *j, struct err *e)
 
 	if (ok && strcmp(s.state, "Creating") == 0)
 		ok = vm_snapshot_make(&s, e);
+	memcpy(j->result_uuid, s.uuid, sizeof(j->result_uuid));
 	if (!ok && s.id != 0 && !j->overtaken && !job_may_retry(j, e)) {
 		s.error = e->text;
 		if (!job_transaction(j, write_vm_failed, &s, &ignored))

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The jobs that change a VM and leave it what it is: pause, reset, size, drive, rescue. */
+/* The jobs that change a VM and leave it what it is: pause, reset, size, drive, rescue.
+ */
 #include "base/log.h"
 #include "base/mem.h"
 #include "provision/define.h"
 #include "provision/image.h"
+#include "provision/pool.h"
 #include "provision/work.h"
 #include "provision_stmt.gen.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- suspend, resume, reset */
@@ -213,7 +216,8 @@ static bool
 iso_find(struct job *j, int64_t *id, struct err *e)
 {
 	scoped(rows_clear) struct rows *r = NULL;
-	const char *uuid = job_text(j, "isoid");
+	const char *uuid = job_text(j,
+	    strcmp(j->command, "attachIso") == 0 ? "id" : "isoid");
 
 	if (uuid == NULL)
 		return err_set(e, ERR_INPUT, "%s: the image's id is missing", j->command);
@@ -283,6 +287,74 @@ job_iso_detach(struct job *j, struct err *e)
 	bool ok = work_find(&d.w, j, e) && work_connect(&d.w, e) && drive_change(&d, e);
 
 	work_done(&d.w);
+	return ok;
+}
+
+/* ---- console */
+
+enum { CONSOLE_MOST = 65536, CONSOLE_USUAL = 16384 };
+
+static bool
+text_take(void *context, const char *bytes, size_t count)
+{
+	struct buf *b = context;
+
+	buf_add(b, bytes, count);
+	return true;
+}
+
+static bool
+console_read(struct work *w, struct buf *text, struct err *e)
+{
+	const char *wish = job_text(w->job, "length");
+	int64_t most = wish != NULL ? strtoll(wish, NULL, 10) : CONSOLE_USUAL;
+	scoped_free char *file = mem_printf("%s.log", w->vm.uuid);
+	struct hv_volume log = { .path = NULL };
+	struct err why = ERR_INIT;
+
+	if (most < 1 || most > CONSOLE_MOST)
+		most = CONSOLE_USUAL;
+	if (!pool_console(w->job, w->hv, e))
+		return false;
+	if (!hv_volume_get(w->hv, POOL_CONSOLE, file, &log, &why)) {
+		if (why.kind == ERR_NOT_FOUND)
+			return true; /* it never ran */
+		*e = why;
+		return false;
+	}
+	free(log.path);
+	if (log.capacity_bytes == 0)
+		return true;
+	most = (int64_t)log.capacity_bytes < most ? (int64_t)log.capacity_bytes : most;
+	return hv_volume_read(w->hv, POOL_CONSOLE, file,
+	    log.capacity_bytes - (uint64_t)most, (uint64_t)most, text_take, text, e);
+}
+
+/* Changes nothing, so its object is a number of its own and no other job waits for it. */
+bool
+job_console_log(struct job *j, struct err *e)
+{
+	struct work w = { .job = j };
+	scoped(buf_done) struct buf text = BUF_INIT;
+	scoped(buf_done) struct buf result = BUF_INIT;
+	const char *uuid = job_text(j, "id");
+	bool ok = uuid != NULL
+	    ? work_find_uuid(&w, j, uuid, e)
+	    : err_set(e, ERR_INPUT, "getConsoleLog: the id is missing");
+
+	ok = ok && work_connect(&w, e) && console_read(&w, &text, e);
+	if (ok) {
+		struct jout out = JOUT_INIT(&result);
+		/* A guest may write NULs, which no JSON of PostgreSQL takes. */
+		for (size_t i = 0; i < text.length; i++)
+			if (text.data[i] == '\0')
+				text.data[i] = ' ';
+		jout_open(&out, NULL, '{');
+		jout_string(&out, "log", buf_text(&text));
+		jout_close(&out, '}');
+		j->result = buf_take(&result);
+	}
+	work_done(&w);
 	return ok;
 }
 

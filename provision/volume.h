@@ -19,8 +19,8 @@ must_check bool volume_find(struct volume *v, struct db *db, const char *uuid,
 /* Its interval: ended and begun again at the same instant, with what is true now. */
 must_check bool volume_interval_turn(struct db *db, const struct volume *v,
     struct instant at, const char *reason, struct err *e);
-must_check bool volume_state_set(struct db *db, const struct volume *v,
-    const char *state, struct err *e);
+must_check bool volume_state_set(struct db *db, const struct volume *v, const char *state,
+    struct err *e);
 /* A connection to a host that reaches its pool; of link_take(). */
 must_check bool volume_connect(struct job *j, const struct volume *v, struct hv **hv,
     struct err *e);

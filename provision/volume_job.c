@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The jobs of a disk's life.  Those of an attached disk work on its VM, so that no two jobs
- * change one domain at a time. */
+/* The jobs of a disk's life.  Those of an attached disk work on its VM, so that no two
+ * jobs change one domain at a time. */
 #include "base/mem.h"
 #include "provision/define.h"
 #include "provision/link.h"
@@ -24,9 +24,11 @@ struct volume_job {
 	struct instant at;
 };
 
+/* What the answer shows is the disk, whatever the job works on. */
 static void
 volume_job_done(struct volume_job *d)
 {
+	memcpy(d->w.job->result_uuid, d->v.uuid, sizeof(d->w.job->result_uuid));
 	free(d->path);
 	free(d->format);
 	work_done(&d->w);
@@ -63,8 +65,8 @@ clone_snapshot(struct volume_job *d, struct hv *hv, struct err *e)
 {
 	struct job *j = d->w.job;
 	scoped_free char *source = mem_printf("snap-%s", d->v.snapshot_uuid);
-	scoped_free char *xml =
-	    volume_xml(d->v.uuid, d->v.size_bytes, "qcow2", NULL, NULL);
+	scoped_free char *xml = volume_xml(d->v.uuid, d->v.size_bytes, "qcow2", NULL,
+	    NULL);
 	struct hv_volume have = { .path = NULL };
 
 	if (job_noted(j, "copied") != NULL) {
@@ -159,8 +161,7 @@ write_taken(struct db *db, void *context, struct err *e)
 	struct volume_job *d = context;
 	uint64_t done = 0;
 
-	if (d->v.vm_id == 0 &&
-	    !target_free(db, d, job_text(d->w.job, "deviceid"), e))
+	if (d->v.vm_id == 0 && !target_free(db, d, job_text(d->w.job, "deviceid"), e))
 		return false;
 	if (!db_run(db, STMT_VOLUME_TAKE,
 		DB_ARGS(DB_NUMBER(d->v.account_id), DB_NUMBER(d->v.id),
@@ -265,8 +266,9 @@ attach_to_domain(struct volume_job *d, struct err *e)
 	if (!work_stopped(w, &stopped, e) || !disk_xml_now(d, &xml, e))
 		return false;
 	job_step(w->job, "attaching");
-	if (!stopped && (!domain_has(w, d->v.target, &has, e) ||
-			    (!has && !hv_attach(w->hv, w->vm.uuid, xml, e))))
+	if (!stopped &&
+	    (!domain_has(w, d->v.target, &has, e) ||
+		(!has && !hv_attach(w->hv, w->vm.uuid, xml, e))))
 		return false;
 	if (w->vm.adopted)
 		return !stopped ||
@@ -301,8 +303,7 @@ bool
 job_volume_attach(struct job *j, struct err *e)
 {
 	struct volume_job d = { .w = { .job = j } };
-	bool ok = volume_find(&d.v, j->db, job_text(j, "id"), e) &&
-	    work_find(&d.w, j, e);
+	bool ok = volume_find(&d.v, j->db, job_text(j, "id"), e) && work_find(&d.w, j, e);
 
 	if (ok && d.v.account_id != d.w.vm.account_id)
 		ok = err_set(e, ERR_DENIED, "the volume and the VM have other owners");
@@ -398,8 +399,7 @@ bool
 job_volume_detach(struct job *j, struct err *e)
 {
 	struct volume_job d = { .w = { .job = j } };
-	bool ok = volume_find(&d.v, j->db, job_text(j, "id"), e) &&
-	    work_find(&d.w, j, e);
+	bool ok = volume_find(&d.v, j->db, job_text(j, "id"), e) && work_find(&d.w, j, e);
 
 	if (ok && strcmp(d.v.kind, "data") != 0)
 		ok = err_set(e, ERR_INPUT,

@@ -12,7 +12,7 @@ void xml_open(struct xml *x, const char *name);
 void xml_attribute(struct xml *x, const char *name, const char *value); /* NULL: none */
 void xml_text(struct xml *x, const char *text);
 void xml_close(struct xml *x);
-/* A whole element: text may be NULL; then pairs of attribute name and value, then NULL.  A
+/* A whole element: text may be NULL; then pairs of attribute name and value, then NULL. A
  * pair whose value is "" is left out. */
 void xml_element(struct xml *x, const char *name, const char *text, ...) sentinel;
 /* <name unit='unit'>value</name>; unit may be NULL. */

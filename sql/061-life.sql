@@ -218,8 +218,8 @@ create table network (
     removed      timestamptz,
     primary key (account_id, id)
 );
-create unique index network_uuid_once on network (uuid);
-create unique index network_libvirt_once on network (libvirt_name) where removed is null;
+create unique index network_uuid_once on network (account_id, uuid);
+create unique index network_libvirt_once on network (account_id, libvirt_name) where removed is null;
 comment on table network is 'account_keyed: what cards are plugged into';
 insert into network (account_id, zone_id, name, mode, libvirt_name, shared, cidr4, gateway4, state)
 select a.id, z.id, 'default', 'nat', 'default', true, '192.168.122.0/24', '192.168.122.1', 'Implemented'
@@ -283,5 +283,7 @@ grant insert, delete on tag, key_pair to jeoul_web;
 grant update on tag to jeoul_web;
 grant insert, update on network, snapshot, vm_snapshot, snapshot_policy, disk_offering, storage_pool to jeoul_web;
 grant delete on snapshot_policy to jeoul_web;
-grant update on vm, volume to jeoul_web;
+grant update (name, ha, user_data, public_keys, password_hash, cmdline, seed) on vm to jeoul_web;
+grant update (name) on volume to jeoul_web;
 grant update (result) on job to jeoul_web;
+grant insert on job to jeoul_provision;

@@ -8,7 +8,13 @@
 #include <string.h>
 #include <time.h>
 
-enum { PAGE_MOST = 500, JOB_WAIT_S = 20, JOB_LOOK_MS = 100, PARAMS_OF_STATEMENT = 24 };
+enum {
+	PAGE_MOST = 500,
+	JOB_WAIT_S = 20,
+	JOB_LOOK_MS = 100,
+	PARAMS_OF_STATEMENT = 24,
+	REQUEST_VALUE_MOST = 8192 /* of a job: user data are in the VM's row */
+};
 
 struct way {
 	call_handler handler; /* NULL: a list by stmt */
@@ -338,17 +344,38 @@ list_run(struct call *c, unsigned stmt, struct err *e)
 
 /* ---- jobs */
 
+void
+call_job_says(struct call *c, const char *key, const char *value)
+{
+	if (c->says_count == CALL_SAYS_MOST)
+		abort(); /* a handler with more words than anybody thought of */
+	c->says[c->says_count].key = key;
+	c->says[c->says_count++].value = arena_strdup(c->arena, value);
+}
+
+static bool
+said(const struct call *c, const char *key)
+{
+	for (size_t i = 0; i < c->says_count; i++)
+		if (strcmp(c->says[i].key, key) == 0)
+			return true;
+	return false;
+}
+
 static void
 request_write(const struct call *c, struct buf *to)
 {
 	struct jout j = JOUT_INIT(to);
 
 	jout_open(&j, NULL, '{');
+	for (size_t i = 0; i < c->says_count; i++)
+		jout_string(&j, c->says[i].key, c->says[i].value);
 	for (size_t i = 0; i < c->op->param_count; i++) {
 		const struct op_param *param = &c->op->params[i];
 		const char *value = check_value(param, c->params);
 		if (value == NULL || param->type == TYPE_MAP ||
-		    (param->flags & SECRET) != 0)
+		    (param->flags & SECRET) != 0 || said(c, param->name) ||
+		    strlen(value) > REQUEST_VALUE_MOST)
 			continue;
 		if (param->type == TYPE_BOOLEAN)
 			jout_bool(&j, param->name, value[0] == 't');
@@ -358,11 +385,10 @@ request_write(const struct call *c, struct buf *to)
 	jout_close(&j, '}');
 }
 
-bool
-call_job(struct call *c, const char *kind, const char *object_uuid, int64_t account_id,
-    struct err *e)
+static bool
+job_insert(struct call *c, const char *kind, const char *object_uuid, int64_t account_id,
+    struct rows **r, struct err *e)
 {
-	scoped(rows_clear) struct rows *r = NULL;
 	scoped(buf_done) struct buf request = BUF_INIT;
 
 	request_write(c, &request);
@@ -370,7 +396,7 @@ call_job(struct call *c, const char *kind, const char *object_uuid, int64_t acco
 		DB_ARGS(DB_NUMBER(account_id),
 		    c->caller.user_id != 0 ? DB_NUMBER(c->caller.user_id) : NULL,
 		    c->op->name, kind, object_uuid, buf_text(&request)),
-		&r, e)) {
+		r, e)) {
 		if (e->kind != ERR_CONFLICT)
 			return false;
 		c->error_code = 536;
@@ -378,11 +404,31 @@ call_job(struct call *c, const char *kind, const char *object_uuid, int64_t acco
 		    "another job works on this %s: wait for its end, then try again",
 		    kind);
 	}
+	return db_run(c->db, STMT_JOB_WAKE, DB_ARGS(rows_text(*r, 0, 0)), NULL, e);
+}
+
+bool
+call_job(struct call *c, const char *kind, const char *object_uuid, int64_t account_id,
+    struct err *e)
+{
+	scoped(rows_clear) struct rows *r = NULL;
+
+	if (!job_insert(c, kind, object_uuid, account_id, &r, e))
+		return false;
 	c->wait_job = arena_strdup(c->arena, rows_text(r, 0, 0));
 	c->object = arena_strdup(c->arena, rows_text(r, 0, 1));
 	jout_string(&c->out, "jobid", c->wait_job);
 	jout_string(&c->out, "id", c->object);
-	return db_run(c->db, STMT_JOB_WAKE, DB_ARGS(c->wait_job), NULL, e);
+	return true;
+}
+
+bool
+call_job_quiet(struct call *c, const char *kind, const char *object_uuid,
+    int64_t account_id, struct err *e)
+{
+	scoped(rows_clear) struct rows *r = NULL;
+
+	return job_insert(c, kind, object_uuid, account_id, &r, e);
 }
 
 enum job_end { JOB_OPEN, JOB_DONE, JOB_FAILED };
@@ -480,6 +526,7 @@ call_work(struct db *unused_db unused, void *context, struct err *e)
 	buf_clear(&c->items);
 	c->out = (struct jout)JOUT_INIT(&c->items);
 	c->total = 0;
+	c->says_count = 0;
 	if (c->caller.known && !scope_choose(c, e))
 		return false;
 	if (way->handler != NULL ? !way->handler(c, e) : !list_run(c, way->stmt, e))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* catalog: service offerings, templates and price lists */
 #include "billing/tariff.h"
-#include "web/handlers.h"
+#include "web/cloud.h"
 #include "web_stmt.gen.h"
 #include <string.h>
 #include <sys/stat.h>
@@ -50,6 +50,7 @@ struct image {
 	const char *kind; /* "disk" or "kernel" */
 	const char *format;
 	const char *path;
+	const char *url; /* fetched by a job; then there is no path yet */
 	const char *kernel;
 	const char *initrd;
 	const char *cmdline;
@@ -96,12 +97,15 @@ disk_read(struct image *i, struct call *c, struct err *e)
 		return err_set(e, ERR_INPUT,
 		    "give url=file:///path of a disk image, or details[0].kernel and "
 		    "details[0].initrd");
-	i->path = strncmp(url, "file://", 7) == 0 ? url + 7 : url;
-	if (!absolute("url", i->path, e))
-		return false;
 	i->format = format_of(call_value(c, "format"));
 	if (i->format == NULL)
 		return err_set(e, ERR_INPUT, "format: QCOW2 and RAW are known");
+	if (!cloud_image_source(url, call_value(c, "checksum") != NULL, &i->path, e))
+		return false;
+	if (i->path == NULL) {
+		i->url = url;
+		return true;
+	}
 	/* The file is the hosts' and may not be readable here: then size tells. */
 	if (i->size == 0 && i->format[0] == 'r' && stat(i->path, &st) == 0)
 		i->size = st.st_size;
@@ -130,10 +134,15 @@ handle_template_register(struct call *c, struct err *e)
 	if (!db_query(c->db, STMT_TEMPLATE_INSERT,
 		DB_ARGS(DB_NUMBER(c->caller.account_id), name, i.kind, i.format, i.path,
 		    i.kernel, i.initrd, i.cmdline, DB_NUMBER(i.size),
-		    call_value(c, "checksum"), call_value(c, "ispublic")),
+		    call_value(c, "checksum"), call_value(c, "ispublic"), i.url,
+		    i.url != NULL ? "Downloading" : "Ready", call_value(c, "displaytext"),
+		    call_value(c, "ostypeid"), call_value(c, "passwordenabled")),
 		&r, e))
 		return exists_already("template", name, e);
 	c->object = arena_strdup(c->arena, rows_text(r, 0, 0));
+	if (i.url != NULL &&
+	    !call_job_quiet(c, "template", c->object, c->caller.account_id, e))
+		return false;
 	return call_answer_one(c, STMT_TEMPLATE_ONE, c->object, e);
 }
 

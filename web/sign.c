@@ -196,3 +196,21 @@ token_derive(char out[TOKEN_TEXT_MAX], const char *token, const char *purpose)
 		abort();
 	base64_write(out, digest, 20, base64_url, false);
 }
+
+bool
+sign_fingerprint(char out[64], const char *base64, size_t length)
+{
+	unsigned char digest[SHA256_BYTES];
+	gnutls_datum_t decoded = { NULL, 0 };
+	scoped_free char *text = mem_strndup(base64, length);
+	const gnutls_datum_t in = { (unsigned char *)text, (unsigned)length };
+	bool ok = length > 16 && gnutls_base64_decode2(&in, &decoded) == 0 &&
+	    gnutls_hash_fast(GNUTLS_DIG_SHA256, decoded.data, decoded.size, digest) == 0;
+
+	gnutls_free(decoded.data);
+	if (!ok)
+		return false;
+	memcpy(out, "SHA256:", 7);
+	base64_write(out + 7, digest, sizeof(digest), base64_plain, false);
+	return true;
+}

@@ -32,5 +32,8 @@ void token_make(char out[TOKEN_TEXT_MAX], size_t bytes);
 void digest_hex(char out[65], const char *text);
 /* A key of its own for a purpose: HMAC-SHA256, base64url of the first 20 bytes. */
 void token_derive(char out[TOKEN_TEXT_MAX], const char *token, const char *purpose);
+/* "SHA256:..." of what base64 text of that length says, as ssh-keygen shows keys; false:
+ * it is none. */
+bool sign_fingerprint(char out[64], const char *base64, size_t length);
 /* Bytes of base64, ordinary or url form; false when it is none or too long. */
 bool base64_read(char *out, size_t room, const char *text);

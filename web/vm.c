@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* vm: virtual machines by jobs, which jeoul-provision carries out */
-#include "web/handlers.h"
+#include "web/cloud.h"
 #include "web_stmt.gen.h"
 #include <stdlib.h>
 #include <string.h>
@@ -66,7 +66,9 @@ handle_vm_deploy(struct call *c, struct err *e)
 	if (rows_count(r) == 0)
 		return err_set(e, ERR_NOT_FOUND,
 		    "the offering or the template was removed this moment");
-	return call_job(c, "vm", rows_text(r, 0, 0), c->owner, e);
+	c->object = arena_strdup(c->arena, rows_text(r, 0, 0));
+	return cloud_vm_seed(c, c->object, e) &&
+	    call_job(c, "vm", c->object, c->owner, e);
 }
 
 /* Start, stop, reboot, destroy: the job says which. */
@@ -107,8 +109,7 @@ handle_vm_assign(struct call *c, struct err *e)
 		return false;
 	if (rows_count(r) == 0)
 		return call_not_found(c, "virtualmachineid", id, e);
-	if (!params_add(c->params, "accountid", owner, e))
-		return false;
+	call_job_says(c, "accountid", owner);
 	c->after = vm_answer;
 	return call_job(c, "vm", id, rows_i64(r, 0, 0), e);
 }
@@ -136,27 +137,27 @@ failure_write(struct call *c, const struct rows *r)
 	jout_close(&c->out, '}');
 }
 
-/* What a VM's job made is the VM as it is now. */
+/* What a job made or changed, as it is now; what it deleted is just done. */
 static bool
 success_write(struct call *c, const struct rows *r, struct err *e)
 {
-	scoped(rows_clear) struct rows *vm = NULL;
-	bool is_vm = strcmp(column_text(r, "object_kind"), "vm") == 0;
+	const char *result = column_text(r, "result");
+	struct json *doc = NULL;
+	const struct jval *first;
+	const char *id;
+	bool written = false;
 
-	if (is_vm &&
-	    !db_query(c->db, STMT_VM_ONE, DB_ARGS(column_text(r, "jobinstanceid")), &vm,
-		e))
+	if (result != NULL && !json_parse(&doc, result, strlen(result), e))
 		return false;
+	first = json_first(json_root(doc));
+	id = json_text(json_get(first, "id"));
 	jout_open(&c->out, "jobresult", '{');
-	if (is_vm && rows_count(vm) == 1) {
-		jout_open(&c->out, "virtualmachine", '{');
-		call_row_as(c, vm, 0, "virtualmachine");
-		jout_close(&c->out, '}');
-	} else {
+	bool ok = id == NULL || cloud_result(c, json_name(first), id, &written, e);
+	if (!written)
 		jout_bool(&c->out, "success", true);
-	}
 	jout_close(&c->out, '}');
-	return true;
+	json_free(doc);
+	return ok;
 }
 
 bool

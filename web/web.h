@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #define UUID_TEXT 37
+enum { CALL_SAYS_MOST = 8 };
 #define CLOUDSTACK_VERSION "4.20.0.0"
 
 /* One per program. */
@@ -72,6 +73,12 @@ struct call {
 	struct jout out;
 	int64_t total;
 	const char *object; /* uuid of what the call was about, for its event */
+	/* What the handler adds to the request of its job: it wins over the caller's
+	 * words. */
+	struct {
+		const char *key, *value;
+	} says[CALL_SAYS_MOST];
+	size_t says_count;
 	/* Where CloudStack answers at once but a role must work first: the job that the
 	 * call waits for, and what answers when it is done. */
 	const char *wait_job;
@@ -117,5 +124,11 @@ must_check bool call_scope_set(struct call *c, int64_t scope, struct err *e);
 /* Writes a job and wakes its role; the answer is the job's and object's ids. */
 must_check bool call_job(struct call *c, const char *kind, const char *object_uuid,
     int64_t account_id, struct err *e);
+/* The same for a job that the answer does not wait for nor name. */
+must_check bool call_job_quiet(struct call *c, const char *kind, const char *object_uuid,
+    int64_t account_id, struct err *e);
+/* Before call_job(): something that only the handler knows; key is a literal, the value
+ * is copied. */
+void call_job_says(struct call *c, const char *key, const char *value);
 /* A date of the database as the face writes it; of the arena. */
 const char *call_date(struct call *c, const char *text);

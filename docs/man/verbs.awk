@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-# The verbs section of jeoul(1), in scdoc: awk -f verbs.awk web/operations.def cli/verb.def
+# The verbs section of jeoul(1), in scdoc: awk -f verbs.awk web/operations*.def cli/verb.def
 function escaped(text) {
 	gsub(/[\\_*<>`#\[\]]/, "\\\\&", text)
 	return text
 }
 # OP(listZones, "GET", ..., <newline> "Lists zones")
-FILENAME ~ /operations\.def$/ && /^OP\(/ {
+FILENAME ~ /operations[a-z_]*\.def$/ && /^OP\(/ {
 	name = $0
 	sub(/^OP\(/, "", name)
 	sub(/,.*/, "", name)
 	next
 }
-FILENAME ~ /operations\.def$/ && name != "" && /^[ \t]+"/ {
+FILENAME ~ /operations[a-z_]*\.def$/ && name != "" && /^[ \t]+"/ {
 	text = $0
 	sub(/^[ \t]*"/, "", text)
 	sub(/"\)?[ \t]*$/, "", text)

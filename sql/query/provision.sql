@@ -309,9 +309,11 @@ delete from template_copy where template_id = $1::bigint and pool_id = $2::bigin
 -- Removed images whose files could not go yet and can now.
 select t.uuid, t.account_id from template t
 where t.removed is not null and exists (select from template_copy c where c.template_id = t.id
-        and not exists (select from volume v where v.backing = c.path and v.expunged is null))
+        and not exists (select from volume v where v.backing = c.path and v.expunged is null)
+        and not exists (select from vm v where c.template_id in (v.iso_id, v.rescue_id) and v.expunged is null))
     and not exists (select from job j where j.object_uuid = t.uuid and j.state in ('pending', 'running'))
-    and not exists (select from job j where j.object_uuid = t.uuid and j.finished > now() - interval '5 minutes')
+    and not exists (select from job j where j.object_uuid = t.uuid and j.state = 'failed'
+        and j.finished > now() - interval '5 minutes')
 limit 20
 -- name: nic_of_vm
 select id, mac, network from nic where account_id = $1::bigint and vm_id = $2::bigint and removed is null

@@ -61,7 +61,8 @@ select id from api_host where uri = $1 and removed is null;
 
 -- name: vm_list
 select count(*) over () as total_rows, v.* from api_virtual_machine v
-where ($1::uuid is not null or v.removed is null) and ($1::uuid is null or v.id = $1::uuid)
+where ($1::uuid is not null or v.removed is null or lower($4) = 'destroyed' and v.expunged is null)
+  and ($1::uuid is null or v.id = $1::uuid)
   and ($2::text is null or v.id = any (string_to_array($2, ',')::uuid[]))
   and ($3::text is null or v.name = $3) and ($4::text is null or lower(v.state) = lower($4))
   and ($5::uuid is null or v.hostid = $5::uuid) and ($6::uuid is null or v.serviceofferingid = $6::uuid)
@@ -242,8 +243,10 @@ insert into offering (name, vcpus, memory_bytes, disk_bytes)
 values ($1, $2, $3::bigint * 1048576, coalesce($4::bigint, 0) * 1073741824) returning uuid;
 
 -- name: template_insert
-insert into template (account_id, name, kind, format, path, kernel, initrd, cmdline, size_bytes, sha256, public)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, coalesce($11::boolean, true)) returning uuid;
+insert into template (account_id, name, kind, format, path, kernel, initrd, cmdline, size_bytes, sha256, public, url,
+    state, display_text, os_type, password_enabled)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, coalesce($11::boolean, true), $12, $13, coalesce($14::text, ''),
+    coalesce($15::text, 'Other (64-bit)'), coalesce($16::boolean, false)) returning uuid;
 
 -- name: tariff_upsert
 insert into tariff (name) values ($1) on conflict (name) do nothing;
@@ -323,3 +326,220 @@ update app_user set api_key = $2, secret_key = $3 where id = $1;
 
 -- name: first_admin_sessions_end
 delete from session where user_id = $1;
+
+---------------------------------------------------------------- disks, images, snapshots (web/cloud_*.c)
+
+-- Targets of jobs: whose, the object that the job works on, and its kind.  A job on an attached
+-- disk works on its VM.
+
+-- name: vm_target
+select account_id, uuid, 'vm' from vm where uuid = $1::uuid and removed is null;
+
+-- name: vm_target_in_bin
+select account_id, uuid, 'vm' from vm where uuid = $1::uuid and expunged is null;
+
+-- name: volume_target
+select d.account_id, coalesce(v.uuid, d.uuid), case when v.uuid is null then 'volume' else 'vm' end, d.size_bytes
+from volume d left join vm v on v.account_id = d.account_id and v.id = d.vm_id and v.removed is null
+where d.uuid = $1::uuid and d.removed is null;
+
+-- name: snapshot_target
+select account_id, uuid, 'snapshot' from snapshot where uuid = $1::uuid and removed is null;
+
+-- name: snapshot_volume_target
+select s.account_id, coalesce(v.uuid, d.uuid), case when v.uuid is null then 'volume' else 'vm' end
+from snapshot s join volume d on d.account_id = s.account_id and d.id = s.volume_id and d.removed is null
+left join vm v on v.account_id = d.account_id and v.id = d.vm_id and v.removed is null
+where s.uuid = $1::uuid and s.removed is null;
+
+-- name: vm_snapshot_target
+select s.account_id, v.uuid, 'vm' from vm_snapshot s
+join vm v on v.account_id = s.account_id and v.id = s.vm_id and v.removed is null
+where s.uuid = $1::uuid and s.removed is null;
+
+-- name: template_target
+-- Changing is for its owner and the provider, whoever may see it.
+select account_id, uuid, 'template' from template
+where uuid = $1::uuid and removed is null and account_id between account_low() and account_high();
+
+-- name: iso_seen
+select 1 from api_iso where id = $1::uuid;
+
+-- name: network_seen
+select 1 from network where uuid = $1::uuid and removed is null;
+
+-- name: volume_list
+select count(*) over () as total_rows, d.* from api_volume d
+where ($1::uuid is not null or d.removed is null) and ($1::uuid is null or d.id = $1::uuid)
+  and ($2::text is null or d.id = any (string_to_array($2, ',')::uuid[]))
+  and ($3::text is null or d.name = $3) and ($4::text is null or d.type = upper($4))
+  and ($5::text is null or lower(d.state) = lower($5)) and ($6::uuid is null or d.virtualmachineid = $6::uuid)
+  and ($7::uuid is null or d.diskofferingid = $7::uuid) and ($8::uuid is null or d.zoneid = $8::uuid)
+  and ($9::text is null or d.name ilike '%' || $9 || '%')
+order by d.account_id, d.row_id limit $10 offset $11;
+
+-- name: volume_one
+select * from api_volume where id = $1::uuid;
+
+-- name: volume_insert
+insert into volume (account_id, uuid, name, kind, offering_id, size_bytes, state, snapshot_id)
+select $1::bigint, k.uuid, coalesce($2::text, 'DATA-' || left(k.uuid::text, 8)), 'data', $3::bigint, $4::bigint,
+    case when $5::bigint is null then 'Allocated' else 'Creating' end, $5::bigint
+from (select gen_random_uuid() as uuid) k
+returning uuid;
+
+-- name: volume_rename
+update volume set name = $2 where uuid = $1::uuid and removed is null;
+
+-- name: disk_offering_list
+select count(*) over () as total_rows, o.* from api_disk_offering o
+where ($1::uuid is null or o.id = $1::uuid) and ($2::text is null or o.name = $2)
+  and ($3::text is null or o.name ilike '%' || $3 || '%')
+order by o.row_id limit $4 offset $5;
+
+-- name: disk_offering_one
+select * from api_disk_offering where id = $1::uuid;
+
+-- name: disk_offering_find
+select id, size_bytes from disk_offering where uuid = $1::uuid and removed is null;
+
+-- name: disk_offering_insert
+insert into disk_offering (name, size_bytes) values ($1, $2::bigint * 1073741824) returning uuid;
+
+-- name: disk_offering_remove
+update disk_offering set removed = now() where uuid = $1::uuid and removed is null;
+
+-- name: snapshot_list
+select count(*) over () as total_rows, s.* from api_snapshot s
+where ($1::uuid is not null or s.removed is null) and ($1::uuid is null or s.id = $1::uuid)
+  and ($2::text is null or s.name = $2) and ($3::uuid is null or s.volumeid = $3::uuid)
+  and ($4::text is null or s.snapshottype = upper($4)) and ($5::text is null or s.intervaltype = upper($5))
+  and ($6::text is null or s.name ilike '%' || $6 || '%')
+order by s.account_id, s.row_id limit $7 offset $8;
+
+-- name: snapshot_one
+select * from api_snapshot where id = $1::uuid;
+
+-- name: snapshot_find
+select id, size_bytes, state from snapshot where uuid = $1::uuid and removed is null;
+
+-- name: snapshot_insert
+insert into snapshot (account_id, uuid, volume_id, volume_uuid, name, size_bytes)
+select d.account_id, k.uuid, d.id, d.uuid, coalesce($2::text, left(d.name, 150) || '-' || to_char(now(), 'YYYYMMDDHH24MISS')),
+    d.size_bytes
+from volume d, (select gen_random_uuid() as uuid) k where d.uuid = $1::uuid and d.removed is null
+returning uuid;
+
+-- name: vm_snapshot_list
+select count(*) over () as total_rows, s.* from api_vm_snapshot s
+where s.removed is null and ($1::uuid is null or s.id = $1::uuid) and ($2::uuid is null or s.virtualmachineid = $2::uuid)
+  and ($3::text is null or s.name = $3) and ($4::text is null or lower(s.state) = lower($4))
+  and ($5::text is null or s.name ilike '%' || $5 || '%')
+order by s.account_id, s.row_id limit $6 offset $7;
+
+-- name: vm_snapshot_one
+select * from api_vm_snapshot where id = $1::uuid;
+
+-- name: vm_snapshot_insert
+insert into vm_snapshot (account_id, uuid, vm_id, name, description, memory)
+select v.account_id, k.uuid, v.id, coalesce($2::text, v.instance_name || '_VS_' || to_char(now(), 'YYYYMMDDHH24MISS')),
+    coalesce($3::text, ''), coalesce($4::boolean, false)
+from vm v, (select gen_random_uuid() as uuid) k where v.uuid = $1::uuid and v.removed is null
+returning uuid;
+
+-- name: iso_list
+select count(*) over () as total_rows, t.* from api_iso t
+where ($1::uuid is null or t.id = $1::uuid) and ($2::text is null or t.name = $2)
+  and ($3::text is null or $3 not in ('self', 'selfexecutable') or t.account_id between account_low() and account_high())
+  and ($4::boolean is null or t.isready = $4::boolean) and ($5::boolean is null or t.bootable = $5::boolean)
+  and ($6::text is null or t.name ilike '%' || $6 || '%')
+order by t.row_id limit $7 offset $8;
+
+-- name: iso_one
+select * from api_iso where id = $1::uuid;
+
+-- name: image_insert
+-- An image that is fetched or copied by a job.
+insert into template (account_id, name, display_text, kind, format, path, url, size_bytes, sha256, public, bootable, os_type,
+    state, source_uuid, password_enabled)
+values ($1::bigint, $2, coalesce($3::text, ''), $4, $5, $6, $7, 0, $8, coalesce($9::boolean, false), coalesce($10::boolean, true),
+    coalesce($11::text, 'Other (64-bit)'), $12, $13::uuid, coalesce($14::boolean, false))
+returning uuid;
+
+-- name: image_update
+update template set name = coalesce($2::text, name), display_text = coalesce($3::text, display_text),
+    public = coalesce($4::boolean, public), featured = coalesce($5::boolean, featured), bootable = coalesce($6::boolean, bootable),
+    password_enabled = coalesce($7::boolean, password_enabled)
+where uuid = $1::uuid and removed is null and account_id between account_low() and account_high();
+
+-- name: network_list
+select count(*) over () as total_rows, w.* from api_network w
+where w.removed is null and ($1::uuid is null or w.id = $1::uuid) and ($2::text is null or w.name = $2)
+  and ($3::text is null or lower(w.type) = lower($3)) and ($4::uuid is null or w.zoneid = $4::uuid)
+  and ($5::text is null or w.name ilike '%' || $5 || '%')
+order by w.account_id, w.row_id limit $6 offset $7;
+
+-- name: nic_list
+select count(*) over () as total_rows, n.* from api_nic n
+where n.virtualmachineid = $1::uuid and ($2::uuid is null or n.id = $2::uuid) and ($3::uuid is null or n.networkid = $3::uuid)
+  and ($4::text is null or n.networkname ilike '%' || $4 || '%')
+order by n.row_id limit $5 offset $6;
+
+-- name: tag_list
+select count(*) over () as total_rows, t.* from api_tag t
+where ($1::text is null or t.key = $1) and ($2::text is null or t.value = $2) and ($3::uuid is null or t.resourceid = $3::uuid)
+  and ($4::text is null or lower(t.resourcetype) = lower($4)) and ($5::text is null or t.key ilike '%' || $5 || '%')
+order by t.account_id, t.row_id limit $6 offset $7;
+
+-- name: tag_owner
+-- Whose a thing is that a tag is pinned on.
+select account_id, kind from (
+    select account_id, 'vm' as kind from vm where uuid = $1::uuid and removed is null
+    union all select account_id, 'volume' from volume where uuid = $1::uuid and removed is null
+    union all select account_id, 'snapshot' from snapshot where uuid = $1::uuid and removed is null
+    union all select account_id, 'template' from template where uuid = $1::uuid and removed is null
+        and account_id between account_low() and account_high()
+    union all select account_id, 'network' from network where uuid = $1::uuid and removed is null
+        and account_id between account_low() and account_high()) x limit 1;
+
+-- name: tag_put
+insert into tag (account_id, resource_kind, resource_uuid, key, value) values ($1::bigint, $2, $3::uuid, $4, $5)
+on conflict (account_id, resource_uuid, key) do update set value = excluded.value;
+
+-- name: tag_delete
+delete from tag where resource_uuid = $1::uuid and ($2::text is null or key = $2) and ($3::text is null or value = $3);
+
+-- name: key_pair_list
+select count(*) over () as total_rows, k.* from api_key_pair k
+where ($1::uuid is null or k.id = $1::uuid) and ($2::text is null or k.name = $2) and ($3::text is null or k.fingerprint = $3)
+  and ($4::text is null or k.name ilike '%' || $4 || '%')
+order by k.account_id, k.row_id limit $5 offset $6;
+
+-- name: key_pair_insert
+insert into key_pair (account_id, name, fingerprint, public_key) values ($1::bigint, $2, $3, $4) returning uuid;
+
+-- name: key_pair_one
+select * from api_key_pair where id = $1::uuid;
+
+-- name: key_pair_delete
+delete from key_pair where account_id = $1::bigint and name = $2;
+
+-- name: key_pair_keys
+-- The public halves of several, one a line; null when one of them is missing.
+select string_agg(k.public_key, E'\n' order by n.place), count(*) = count(k.id) as complete
+from unnest(string_to_array($2, ',')) with ordinality n(name, place)
+left join key_pair k on k.account_id = $1::bigint and k.name = n.name;
+
+-- name: vm_seed
+update vm set user_data = coalesce($2::text, user_data), public_keys = coalesce($3::text, public_keys),
+    password_hash = coalesce($4::text, password_hash), cmdline = coalesce($5::text, cmdline), seed = seed + $6::integer
+where uuid = $1::uuid and removed is null;
+
+-- name: vm_update
+update vm set name = coalesce($2::text, name), ha = coalesce($3::boolean, ha), user_data = coalesce($4::text, user_data)
+where uuid = $1::uuid and removed is null;
+
+-- name: job_take_result
+-- Read once: what a job brought is not kept.
+with taken as (select id, result from job where uuid = $1::uuid for update)
+update job j set result = null from taken t where j.id = t.id returning t.result;

@@ -1,4 +1,6 @@
 """What the tests of provisioning share: a stack of its own with light guests and the demo guest."""
+import base64
+import http.client
 import json
 import os
 import subprocess
@@ -34,6 +36,28 @@ class Cloud(Stack):
         words = [w for k, v in more.items() for w in (f"--{k}", v)]
         return self.jeoul("vm", "create", name, "--account", "acme", "--offering", offering, "--template", template,
                           *words)["id"]
+
+    def says(self, uuid, command, seconds=90):
+        """What the shell of the demo guest answers; a command is given again until the guest is up."""
+        return self.guest(uuid, f"run {command}", seconds=seconds, patience=8)["output"]
+
+    def exists(self, path):
+        return os.path.exists(path)
+
+    def rest(self, keys, method, path, body):
+        """A call of REST with a tenant's keys: status and text."""
+        link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        pair = base64.b64encode(f"{keys['apikey']}:{keys['secretkey']}".encode()).decode()
+        link.request(method, f"/v1/{path}", body=None if body is None else json.dumps(body),
+                     headers={"Authorization": f"Basic {pair}", "Content-Type": "application/json"})
+        answer = link.getresponse()
+        text = answer.read().decode()
+        link.close()
+        return answer.status, text
+
+    def ledger_is_sound(self):
+        """Every question of sql/checks answers with no row."""
+        assert self.check() == []
 
     def state_of(self, uuid):
         return self.sql("select state from vm where uuid = %s", uuid)[0][0]

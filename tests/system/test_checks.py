@@ -110,7 +110,7 @@ BREACHES = {
                   "update job set finished = null where state = 'succeeded'"],
 }
 EMPTY = """truncate lifetime, usage_window, accrual, accrual_run, billing_calendar, notification, delivery, alarm, job,
-    nic, volume, vm, host_contact, host, account_tariff, tariff_version, tariff"""
+    nic, volume, snapshot, vm_snapshot, template_copy, storage_pool, vm, host_contact, host, account_tariff, tariff_version, tariff"""
 
 
 @pytest.fixture(scope="module")

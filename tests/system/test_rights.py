@@ -11,9 +11,13 @@ ROLES = ("provision", "meter", "billing", "snmp", "web")
 # May change in every way, by the roles that its rights name: they say what is, not what was.
 PRESENT = {"domain", "account", "app_user", "session", "zone", "host", "host_contact", "offering", "template",
            "vm", "volume", "nic", "job", "lease", "alarm", "delivery", "tariff", "schema_migration",
-           "meter_refused", "meter_grain", "issuer", "billing_terms", "billing_trouble"}
-# Rows may leave these: log-ins and leases are no history.
-DELETE = {("web", "session"), ("billing", "meter_grain")} | {(r, "lease") for r in ("provision", "meter", "billing", "snmp")}
+           "meter_refused", "meter_grain", "issuer", "billing_terms", "billing_trouble",
+           "storage_pool", "disk_offering", "template_copy", "snapshot", "snapshot_policy", "vm_snapshot", "network",
+           "tag", "key_pair"}
+# Rows may leave these: log-ins, leases and what tenants pin on their things are no history.
+DELETE = {("web", "session"), ("billing", "meter_grain"), ("web", "tag"), ("web", "key_pair"), ("web", "snapshot_policy"),
+          ("provision", "snapshot_policy"), ("provision", "template_copy")} | {
+          (r, "lease") for r in ("provision", "meter", "billing", "snmp")}
 # Of what says money or usage only this may change: an open end, once, and absolute states that
 # go forward (the statements say "where excluded.through > through"; setup/rules holds them to it).
 CHANGE = {

@@ -342,13 +342,15 @@ def test_fields_of_every_list_are_those_of_the_table(house, things):
     unknown = {}
     views = {"api_zone": "zone", "api_host": "host", "api_virtual_machine": "virtualmachine", "api_user": "user",
              "api_account": "account", "api_offering": "serviceoffering", "api_template": "template", "api_alarm": "alert",
-             "api_tariff": "tariff", "api_running_bill": "runningbill"}
+             "api_tariff": "tariff", "api_running_bill": "runningbill", "api_volume": "volume", "api_snapshot": "snapshot",
+             "api_vm_snapshot": "vmsnapshot", "api_disk_offering": "diskoffering", "api_iso": "iso", "api_network": "network",
+             "api_tag": "tag", "api_key_pair": "sshkeypair"}
     document = Client(house).http("GET", "/v1/openapi.json").json["components"]["schemas"]
     for view, schema in views.items():
         columns = {c for (c,) in house.sql("select column_name from information_schema.columns where table_schema = 'jeoul' "
                                            "and table_name = %s", view)}
-        inside = columns - {"row_id", "account_id", "removed"}
-        fields = set(document[schema]["properties"])
+        inside = columns - {"row_id", "account_id", "removed", "expunged"}
+        fields = set(document[schema]["properties"]) - {"password"}  # of a VM: shown once, kept nowhere
         if view == "api_zone":
             inside -= {"created"}
         if inside - fields or fields - columns:

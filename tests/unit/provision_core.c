@@ -22,10 +22,13 @@ hostile_names_stay_text(void **unused_state unused)
 		.domain_type = "qemu",
 		.vcpus = 2,
 		.memory_bytes = INT64_C(96) << 20,
-		.disk_path = "/a'b.raw",
-		.disk_format = "raw",
-		.network = "default",
-		.mac = "52:54:00:11:22:33",
+		.disk_count = 2,
+		.disks = { { .target = "vda", .path = "/a'b.raw", .format = "raw" },
+		    { .target = "sda", .cdrom = true } },
+		.nic_count = 1,
+		.nics = { { .network = "default",
+		    .mac = "52:54:00:11:22:33",
+		    .tap = "jn525400112233" } },
 		.console_path = "/c",
 		.account_uuid = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee" };
 	scoped_free char *xml = domain_xml(&want);
@@ -39,6 +42,7 @@ hostile_names_stay_text(void **unused_state unused)
 	assert_string_equal(found.disks[0].target, "vda");
 	assert_int_equal(found.nic_count, 1);
 	assert_string_equal(found.nics[0].mac, "52:54:00:11:22:33");
+	assert_string_equal(found.nics[0].tap, "jn525400112233");
 	assert_null(strstr(xml, "</title><devices>"));
 }
 
