@@ -240,6 +240,20 @@ mend(struct spool *s, struct err *e)
 	return true;
 }
 
+/* Tables that are not ours, sizes that nobody has, a format yet to come: whatever is wrong
+ * with a file that could be read. */
+static bool
+is_the_files_fault(int code)
+{
+	static const int others[] = { SQLITE_FULL, SQLITE_IOERR, SQLITE_CANTOPEN,
+		SQLITE_BUSY, SQLITE_LOCKED, SQLITE_PERM, SQLITE_PROTOCOL };
+
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		if (code == others[i])
+			return false;
+	return true;
+}
+
 bool
 spool_open(struct spool **out, const char *path, enum spool_found_damaged found,
     struct err *e)
@@ -250,8 +264,7 @@ spool_open(struct spool **out, const char *path, enum spool_found_damaged found,
 	s->path = mem_strdup(path);
 	s->found = found;
 	ok = open_once(s, e);
-	/* Tables that are not ours, sizes that nobody has. */
-	if (!ok && (s->code == SQLITE_ERROR || s->code == SQLITE_NOMEM))
+	if (!ok && is_the_files_fault(s->code))
 		s->code = SQLITE_NOTADB;
 	if (!ok && !mend(s, e)) {
 		spool_close(s);

@@ -58,6 +58,14 @@ def database_start(folder):
                    check=True, cwd="/", stdout=subprocess.DEVNULL)
 
 
+def books_check(folder):
+    """What is closed and posted fits together at the end; the made-up usage need not."""
+    done = subprocess.run([BIN / "jeoul-check", "--config", "/dev/null", "accrual_sum", "accrual_rounding", "accrual_bounds",
+                           "period_order", "statement_sum", "statement_number", "ledger_statement", "ledger_balance"],
+                          env=environment(folder), capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.fixture(scope="module")
 def state():
     folder = pathlib.Path(tempfile.mkdtemp(prefix="jeoul-oracle.", dir="/tmp"))
@@ -73,6 +81,7 @@ def state():
                         "-c", "create database jeoul"], check=True)
         subprocess.run([BIN / "jeoul-migrate", "--config", "/dev/null"], check=True, env=environment(folder))
         yield folder
+        books_check(folder)
     finally:
         subprocess.run([*user, PG / "pg_ctl", "-D", folder / "data", "-w", "-m", "immediate", "stop"],
                        cwd="/", stdout=subprocess.DEVNULL, check=False)

@@ -34,7 +34,9 @@ insert into usage_window (account_id, resource_id, window_from, window_to, resou
         disk_write_bytes, raw_disk_write, disk_read_bytes, raw_disk_read, samples) values
     (2, 902, m(-180), m(-120), 'volume', 901, m(-121), 'h/1', 10, 10, 0, 0, 2),
     (2, 902, m(-120), m(-60), 'volume', 901, m(-70), 'h/1', 5, 15, 0, 0, 2);
-insert into tariff (id, name) overriding system value values (900, 'p');
+insert into tariff (id, name) overriding system value values (900, 'p'), (901, 'gross');
+insert into tariff_version (tariff_id, version, document, sha256, recorded_at)
+    select 901, 1, d, encode(sha256(convert_to(d, 'UTF8')), 'hex'), m(-500) from (values ('{"tax":{"mode":"inclusive"}}')) d(d);
 insert into tariff_version (tariff_id, version, document, sha256, recorded_at) values
     (900, 1, '{"currency":"USD"}', encode(sha256('{"currency":"USD"}'), 'hex'), m(-500)),
     (900, 2, '{"currency":"USD","prices":[]}', encode(sha256('{"currency":"USD","prices":[]}'), 'hex'), m(-400));
@@ -45,6 +47,35 @@ insert into accrual (account_id, period_from, line_key, period_to, sku, resource
     (2, m(-1000), 'void', m(1000), 'gone', gen_random_uuid(), 900, 1, 'EUR', '2', 'GiB', '1.5', 9.00, m(-2), 6);
 insert into accrual_run (account_id, period_from, period_to, through, generation, currency, subtotal, tax, total)
     values (2, m(-1000), m(1000), m(-1), 7, 'USD', 4.33, 0.82, 5.15);
+insert into accrual (account_id, period_from, line_key, period_to, sku, tariff_id, tariff_version, currency,
+        quantity, unit, exact, amount, through, generation) values
+    (1, m(-1000), 'gross', m(1000), 'host', 901, 1, 'USD', '1', 'h', '1.19', 1.19, m(-1), 7);
+insert into accrual_run (account_id, period_from, period_to, through, generation, currency, subtotal, tax, total)
+    values (1, m(-1000), m(1000), m(-1), 7, 'USD', 1.00, 0.19, 1.19);
+insert into billing_period (account_id, starts, ends, zone, tzdata, drawn_at, statement_id, closed_at) values
+    (2, '2026-01-01Z', '2026-02-01Z', 'UTC', 't', '2026-02-01T01:00Z', 901, '2026-02-01T02:00Z'),
+    (2, '2026-02-01Z', '2026-03-01Z', 'UTC', 't', '2026-03-01T01:00Z', 902, '2026-03-01T02:00Z'),
+    (2, '2026-03-01Z', '2026-04-01Z', 'UTC', 't', null, null, null);
+insert into statement (account_id, id, uuid, kind, issuer_id, series, year, number, name, period_from, period_to, issued_at,
+        currency, subtotal, tax, total, due, document, sha256)
+    select 2, id, ('00000000-0000-4000-8000-000000000' || id)::uuid, kind, 1, kind, 2026, number, '2026-' || number, since, until,
+        until, 'USD', 5.00, tax, 5.00 + tax, due, document, encode(sha256(convert_to(document, 'UTF8')), 'hex')
+    from (values (901, 'invoice', 1, '2026-01-01Z'::timestamptz, '2026-02-01Z'::timestamptz, 0.95, 2.95,
+            '{"body":{"total":"5.95","lines":{"count":2},"taxes":[{"mode":"exclusive","tax":"0.95"}]}}'),
+        (902, 'showback', 1, '2026-02-01Z', '2026-03-01Z', 0.80, 5.80,
+            '{"body":{"total":"5.80","lines":{"count":1},"taxes":[{"mode":"inclusive","tax":"0.80"}]}}'))
+        s(id, kind, number, since, until, tax, due, document);
+insert into statement_line (account_id, statement_id, line_no, document) values
+    (2, 901, 1, '{"sku":"vcpu","amount":"3.50"}'), (2, 901, 2, '{"sku":"disk","amount":"1.50"}'),
+    (2, 902, 1, '{"sku":"vcpu","amount":"5.80"}');
+insert into statement_number (issuer_id, series, year, number, account_id, statement_id) values
+    (1, 'invoice', 2026, 1, 2, 901), (1, 'showback', 2026, 1, 2, 902);
+insert into ledger_entry (account_id, posting_key, at, debit, credit, currency, amount, reason, statement, corrects) values
+    (2, 's/1', m(0), 'receivable', 'revenue/compute', 'USD', 5.00, '', '00000000-0000-4000-8000-000000000901', null),
+    (2, 's/2', m(0), 'receivable', 'tax/standard', 'USD', 0.95, '', '00000000-0000-4000-8000-000000000901', null),
+    (2, 's/3', m(0), 'prepaid', 'receivable', 'USD', 3.00, '', '00000000-0000-4000-8000-000000000901', null),
+    (2, 'p/1', m(0), 'cash', 'prepaid', 'USD', 3.00, '', null, null), (2, 'p/2', m(0), 'cash', 'receivable', 'USD', 9.00, '', null, null),
+    (2, 'r/1', m(0), 'receivable', 'cash', 'USD', 9.00, '', null, 'p/2');
 insert into billing_calendar values ('UTC', 'day', '2026-01-01Z', '2026-01-02Z'), ('UTC', 'day', '2026-01-02Z', '2026-01-03Z');
 insert into alarm (id, rule, object_kind, object_name, severity, text, raised_at, cleared_at) overriding system value
     values (900, 'r', 'host', 'h', 'major', 't', m(-10), m(-5)), (901, 'r', 'host', 'g', 'major', 't', m(-10), null);
@@ -89,15 +120,30 @@ BREACHES = {
                                 "update usage_window set vm_id = 999 where resource_kind = 'volume'"],
     "accrual_without_usage": ["update accrual set resource_uuid = gen_random_uuid() where line_key = 'vcpu'",
                               "update lifetime set account_id = 1 where kind = 'volume'"],
-    "accrual_sum": ["update accrual set amount = 3.34 where line_key = 'vcpu'", "update accrual_run set total = 5.16",
-                    "update accrual_run set currency = 'EUR'", "delete from accrual where line_key = 'disk'",
+    "accrual_sum": ["update accrual set amount = 3.34 where line_key = 'vcpu'", "update accrual set amount = 1.00 where line_key = 'gross'", "update accrual_run set total = 5.16 where account_id = 2",
+                    "update accrual_run set currency = 'EUR' where account_id = 2", "delete from accrual where line_key = 'disk'",
                     "update accrual set through = m(-2) where line_key = 'disk'"],
+    "statement_sum": ["update statement_line set document = '{\"amount\":\"3.51\"}' where statement_id = 901 and line_no = 1",
+                      "delete from statement_line where line_no = 2", "update statement set total = 6.00 where id = 901",
+                      "update statement set tax = 0.96, total = 5.96 where id = 901", "update statement set due = 5.96 where id = 901",
+                      "update statement set document = replace(document, '5.95', '5.94')",
+                      "update statement_line set document = '{\"amount\":\"5.00\"}' where statement_id = 902"],
+    "statement_number": ["delete from statement_number where series = 'invoice'", "update statement_number set number = 2",
+                         "update statement_number set statement_id = 903 where series = 'showback'"],
+    "period_order": ["update billing_period set ends = '2026-02-02Z' where starts = '2026-01-01Z'",
+                     "delete from billing_period where starts = '2026-02-01Z'",
+                     "update billing_period set closed_at = null where starts = '2026-01-01Z'",
+                     "update billing_period set statement_id = 902 where starts = '2026-01-01Z'"],
+    "ledger_statement": ["delete from ledger_entry where posting_key = 's/2'", "update ledger_entry set amount = 5.01 where posting_key = 's/1'",
+                         "update statement set kind = 'showback'"],
+    "ledger_balance": ["delete from ledger_entry where posting_key = 'p/1'", "update ledger_entry set amount = 8 where posting_key = 'r/1'",
+                       "delete from ledger_entry where posting_key = 'p/2'"],
     "accrual_bounds": ["update accrual_run set through = m(1001)", "update accrual set generation = 8 where line_key = 'disk'",
                        "delete from accrual_run", "update accrual_run set through = m(130)"],
     "accrual_rounding": ["update accrual set exact = '10.5/3' where line_key = 'vcpu'",
                          "update accrual set exact = '1.0151' where line_key = 'disk'"],
-    "tariff_text": ["update tariff_version set document = replace(document, 'USD', 'EUR') where version = 1",
-                    "delete from tariff_version where version = 1",
+    "tariff_text": ["update tariff_version set document = replace(document, 'USD', 'EUR') where tariff_id = 900 and version = 1",
+                    "delete from tariff_version where tariff_id = 900 and version = 1",
                     "update tariff_version set recorded_at = m(-600) where version = 2"],
     "calendar_overlap": ["insert into billing_calendar values ('UTC', 'day', '2026-01-01T12:00Z', '2026-01-02T12:00Z')"],
     "vm_twice": ["insert into vm select (r).* from (select v #= hstore('account_id', '1') as r from vm v) x",
@@ -109,8 +155,9 @@ BREACHES = {
                   "update job set state = 'running', lease_until = now() - interval '6 minutes' where state = 'pending'",
                   "update job set finished = null where state = 'succeeded'"],
 }
-EMPTY = """truncate lifetime, usage_window, accrual, accrual_run, billing_calendar, notification, delivery, alarm, job,
-    nic, volume, snapshot, vm_snapshot, template_copy, storage_pool, vm, host_contact, host, account_tariff, tariff_version, tariff"""
+EMPTY = """truncate ledger_entry, statement_number, statement_line, statement, billing_period, lifetime, usage_window, accrual,
+    accrual_run, billing_calendar, notification, delivery, alarm, job, nic, volume, snapshot, vm_snapshot, template_copy,
+    storage_pool, vm, host_contact, host, account_tariff, tariff_version, tariff"""
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +197,7 @@ def test_every_check_has_its_breach_here_and_says_what_to_do():
 
 def test_a_healthy_database_has_no_breach(healthy):
     assert healthy.check() == []
-    rows = [healthy.sql(f"select count(*) from {t}")[0][0] for t in ("lifetime", "usage_window", "accrual", "alarm", "job")]
+    rows = [healthy.sql(f"select count(*) from {t}")[0][0] for t in ("lifetime", "usage_window", "accrual", "alarm", "job", "statement", "ledger_entry", "billing_period")]
     assert min(rows) > 0, "nothing was asked about nothing"
 
 
