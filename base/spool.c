@@ -240,8 +240,8 @@ mend(struct spool *s, struct err *e)
 	return true;
 }
 
-/* Tables that are not ours, sizes that nobody has, a format yet to come: whatever is wrong
- * with a file that could be read. */
+/* Tables that are not ours, sizes that nobody has, a format yet to come: whatever is
+ * wrong with a file that could be read. */
 static bool
 is_the_files_fault(int code)
 {
