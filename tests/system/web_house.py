@@ -117,7 +117,7 @@ class House:
 
     def settings(self, **more):
         values = {"state": self.state, "web.listen": f"127.0.0.1:{self.port}", "log.level": "info",
-                  "database.timeout": "3s", **more}
+                  "database.timeout": "10s", **more}
         return [word for key, value in values.items() for word in ("--set", f"{key}={value}")]
 
     def run_tool(self, name, *words):
