@@ -203,6 +203,9 @@ install: build
 	install -m 644 $(BUILD)/man/jeould.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 	install -d $(DESTDIR)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/jeoul/tariffs $(DESTDIR)$(PREFIX)/share/snmp/mibs
 	sed 's|/usr/sbin|$(PREFIX)/sbin|' setup/jeould.service > $(DESTDIR)/lib/systemd/system/jeould.service
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions
+	$(BUILD)/bin/jeoul completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/jeoul
+	$(BUILD)/bin/jeoul completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_jeoul
 	install -m 644 billing/presets/*.json $(DESTDIR)$(PREFIX)/share/jeoul/tariffs/
 	install -m 644 snmp/mib/*.txt $(DESTDIR)$(PREFIX)/share/snmp/mibs/
 

@@ -11,23 +11,14 @@
 
 enum { JOB_WAIT_S = 120, FILE_MOST = 1 << 20 };
 
-struct verb {
-	const char *noun, *verb;
-	enum op_id op;
-	const char *first; /* the parameter that needs no flag, or "" */
-	const char *columns;
-};
-
 #define VERB(noun, verb, op, first, columns) { noun, verb, OP_##op, first, columns },
-static const struct verb verbs[] = {
+const struct verb verbs[] = {
 #include "cli/verb.def"
 };
 #undef VERB
+const size_t verbs_count = ARRAY_LEN(verbs);
 
 /* Parameters that are ids: by which list a name is looked up. */
-struct lookup {
-	const char *param, *list, *name_field;
-};
 static const struct lookup lookups[] = { { "serviceofferingid", "listServiceOfferings",
 					     "name" },
 	{ "templateid", "listTemplates", "name" }, { "tariffid", "listTariffs", "name" },
@@ -144,6 +135,18 @@ verb_takes(const char *noun, const char *verb, const char *flag)
 	return v != NULL && operation_param(&operations[v->op], flag) != NULL;
 }
 
+const struct lookup *
+lookup_of(const struct verb *v, const char *param)
+{
+	for (size_t k = 0; k < ARRAY_LEN(lookups); k++)
+		if (strcmp(param, lookups[k].param) == 0)
+			return &lookups[k];
+	for (size_t k = 0; k < ARRAY_LEN(id_lookups); k++)
+		if (strcmp(param, "id") == 0 && strcmp(v->noun, id_lookups[k].param) == 0)
+			return &id_lookups[k];
+	return NULL;
+}
+
 /* A name where an id is wanted: asked for, and it must be the only one. */
 static bool
 resolve(const struct cli *c, const struct lookup *l, const char **value, struct err *e)
@@ -182,15 +185,9 @@ resolve_all(const struct cli *c, const struct verb *v, struct cli_param *params,
     size_t count, struct err *e)
 {
 	for (size_t i = 0; i < count; i++) {
-		for (size_t k = 0; k < ARRAY_LEN(lookups); k++)
-			if (strcmp(params[i].name, lookups[k].param) == 0 &&
-			    !resolve(c, &lookups[k], &params[i].value, e))
-				return false;
-		for (size_t k = 0; k < ARRAY_LEN(id_lookups); k++)
-			if (strcmp(params[i].name, "id") == 0 &&
-			    strcmp(v->noun, id_lookups[k].param) == 0 &&
-			    !resolve(c, &id_lookups[k], &params[i].value, e))
-				return false;
+		const struct lookup *l = lookup_of(v, params[i].name);
+		if (l != NULL && !resolve(c, l, &params[i].value, e))
+			return false;
 	}
 	return true;
 }
@@ -217,7 +214,16 @@ file_read(const char *path, const char **text, struct err *e)
 	return true;
 }
 
-static const char *
+const char *
+flag_of(const char *param)
+{
+	for (size_t i = 0; i < ARRAY_LEN(aliases); i++)
+		if (strcmp(param, aliases[i][1]) == 0)
+			return aliases[i][0];
+	return param;
+}
+
+const char *
 param_name(const struct operation *op, const char *flag)
 {
 	for (size_t i = 0; i < ARRAY_LEN(aliases); i++)

@@ -69,6 +69,28 @@ must_check bool data_check(const struct cli *c, struct json **out, struct err *e
 int call_verb(struct cli *c, const char *noun, const char *verb, int argc, char **argv);
 /* The verb has a parameter of that name: it is no global flag then. */
 bool verb_takes(const char *noun, const char *verb, const char *flag);
+struct verb {
+	const char *noun, *verb;
+	enum op_id op;
+	const char *first; /* the parameter that needs no flag, or "" */
+	const char *columns;
+};
+extern const struct verb verbs[];
+extern const size_t verbs_count;
+/* How a name becomes an id: the list that is asked, and its field; NULL: it is no id. */
+struct lookup {
+	const char *param, *list, *name_field;
+};
+const struct lookup *lookup_of(const struct verb *v, const char *param);
+const char *flag_of(const char *param); /* "offering" for serviceofferingid */
+const char *param_name(const struct operation *op, const char *flag); /* and back */
 bool noun_known(const char *noun);
 void help_print(const char *noun);
 const char *noun_nearest(const char *noun);
+
+/* ---- complete.c: one line a candidate, "word<TAB>meaning".  words: those that are
+ * whole, without global flags; prefix: what is typed of the next one; an empty answer
+ * means that a file may stand there, or anything. */
+void complete_words(struct cli *c, int count, char **words, const char *prefix,
+    struct buf *out);
+int complete_script(const char *shell);

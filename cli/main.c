@@ -15,6 +15,7 @@ static const char help[] =
     "  jeoul doctor            checks everything, with the command that mends it\n"
     "  jeoul config check|show|explain KEY\n"
     "  jeoul help [NOUN]       all verbs\n"
+    "  jeoul completion bash|zsh\n"
     "\n"
     "Data goes to standard output, talk to standard error.  Global flags: --json, "
     "--no-wait,\n"
@@ -109,6 +110,30 @@ dispatch(struct cli *c, int argc, char **argv)
 	return call_verb(c, noun, argv[1], argc - 2, argv + 2);
 }
 
+/* For the scripts of complete.c: completion words WORD..., the last as far as it is
+ * typed. */
+static int
+completion(struct cli *c, int argc, char **argv)
+{
+	struct buf out = BUF_INIT;
+	struct err ignored = ERR_INIT;
+	int n;
+
+	if (argc < 2 || strcmp(argv[0], "words") != 0)
+		return complete_script(argv[0]);
+	char *prefix = argv[argc - 1];
+	n = globals_take(c, argc - 2, argv + 1);
+	c->conf = conf_new();
+	log_open("jeoul", LOG_TO_STDERR, LOG_LVL_ERROR);
+	if (!conf_load(c->conf, c->conf_file, c->flags, c->flag_count, &ignored)) {
+		conf_free(c->conf);
+		c->conf = NULL; /* names can't be asked for; all else is known */
+	}
+	complete_words(c, n, argv + 1, prefix, &out);
+	(void)fputs(buf_text(&out), stdout);
+	return EXIT_OK;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -120,6 +145,8 @@ main(int argc, char **argv)
 	    "C.UTF-8"); /* widths of Korean text, whatever the terminal says */
 	log_open("jeoul", LOG_TO_STDERR, LOG_LVL_WARNING);
 	color_find(&c);
+	if (argc > 1 && strcmp(argv[1], "completion") == 0)
+		return completion(&c, argc - 2, argv + 2);
 	n = globals_take(&c, argc - 1, argv + 1);
 	argv++;
 	if (n == 0 || strcmp(argv[0], "help") == 0 || strcmp(argv[0], "--help") == 0) {
