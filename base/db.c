@@ -321,10 +321,30 @@ listen_again(struct db *db, struct err *e)
 	return true;
 }
 
+/*
+ * The server may have said goodbye since the last call (a restart): seen here, the call
+ * goes over a new connection; seen later, nobody knows what became of it.  What else
+ * waits to be read are notifications, which stay.
+ */
+static bool
+link_alive(struct db *db)
+{
+	enum { LOOKS = 4 };
+	struct pollfd p = { .fd = -1, .events = POLLIN, .revents = 0 };
+
+	if (db->link == NULL || PQstatus(db->link) != CONNECTION_OK)
+		return false;
+	p.fd = PQsocket(db->link);
+	for (int i = 0; i < LOOKS && poll(&p, 1, 0) > 0; i++)
+		if (PQconsumeInput(db->link) == 0 || PQstatus(db->link) != CONNECTION_OK)
+			return false;
+	return true;
+}
+
 static bool
 ensure_connected(struct db *db, struct err *e)
 {
-	if (db->link != NULL && PQstatus(db->link) == CONNECTION_OK)
+	if (link_alive(db))
 		return true;
 	disconnect(db);
 	/* A URL as "dbname" is expanded by libpq; NULL values count as not given. */

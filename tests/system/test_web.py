@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The API on both faces over a real server and a real PostgreSQL."""
+import concurrent.futures
 import datetime
 import http.cookies
 import json
@@ -777,3 +778,15 @@ def test_it_stops_at_once_also_with_open_connections(house, anybody):
     idle.close()
     house.web_start()
     assert anybody.http("GET", "/login").status == 200
+
+
+def test_a_restart_of_the_database_costs_an_idle_server_no_call(house):
+    """Each thread has connections of its own, and all of them were open before."""
+    def burst():
+        with concurrent.futures.ThreadPoolExecutor(16) as pool:
+            list(pool.map(lambda _: house.admin.rest("GET", "accounts"), range(64)))
+
+    burst()
+    house.database_stop()
+    house.database_start()
+    burst()
