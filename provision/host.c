@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 enum { TAKE_WAIT_MS = 200 };
-#define SIMULATE_AFTER_NS (45 * NS_PER_S)
 
 void
 hosts_init(struct hosts *all, const struct conf *conf)
@@ -398,7 +397,8 @@ host_find_first(struct db *db, const struct conf *conf, struct err *e)
 	if (access("/run/libvirt/libvirt-sock", F_OK) == 0)
 		return host_add(db, conf, "qemu:///system", name, NULL, uuid, e);
 	if (strcmp(conf_text(conf, CONF_HYPERVISOR), "auto") != 0 ||
-	    clock_mono().ns - waiting_since().ns < SIMULATE_AFTER_NS)
+	    clock_mono().ns - waiting_since().ns <
+		conf_span_ns(conf, CONF_HYPERVISOR_PATIENCE))
 		return err_set(e, ERR_GONE, "no hypervisor answers yet");
 	/* So that there is something to look at; marked "simulated" wherever it appears.
 	 */

@@ -50,3 +50,13 @@ need_root_or_sudo() {
 	sudo -v || fail "sudo refused" "packages, system users and the VM host need root rights" \
 		"run the same command as root, or ask for sudo rights"
 }
+# domain_type GUEST DIR: finds out what guests run under and notes it for jeoul-provision; when
+# it is not KVM, says why and what would change that, and goes on.
+domain_type() {
+	local type
+	step "hypervisor: does a guest boot under KVM?"
+	type=$("$top/setup/kvm-probe" "$1" 2>"$2/probe.log") || type=qemu
+	[ "$type" = "$(cat "$2/domain-type" 2>/dev/null)" ] || echo "$type" >"$2/domain-type"
+	step_done "$([ "$type" = kvm ] && echo "yes: KVM" || echo "no: TCG")"
+	[ "$type" = kvm ] || sed 's/^/    /' "$2/probe.log" >&2
+}
