@@ -129,7 +129,7 @@ host_new(struct inventory *in, int64_t id)
 	return h;
 }
 
-/* h id uuid name uri simulated */
+/* h id uuid name uri simulated cpu_total sockets */
 static void
 host_read(struct inventory *in, char **value)
 {
@@ -144,6 +144,10 @@ host_read(struct inventory *in, char **value)
 		h->uri = mem_strdup(value[4]);
 	}
 	h->simulated = h->simulated || flag(value[5]);
+	if (h->cpu_total_ns == 0)
+		h->cpu_total_ns = (uint64_t)number(value[6]);
+	if (h->sockets == 0)
+		h->sockets = (int)number(value[7]);
 	h->listed = true;
 	in->host_count++;
 }
@@ -428,7 +432,7 @@ values_of(char letter)
 	static const struct {
 		char letter;
 		size_t count;
-	} known[] = { { 'h', 6 }, { 'z', 4 }, { 'a', 4 }, { 'c', 3 }, { 'v', 9 },
+	} known[] = { { 'h', 8 }, { 'z', 4 }, { 'a', 4 }, { 'c', 3 }, { 'v', 9 },
 		{ 'n', 6 }, { 'd', 6 } };
 
 	for (size_t i = 0; i < ARRAY_LEN(known); i++)

@@ -6,7 +6,7 @@
 #include "meter/series.h"
 
 enum { INVENTORY_NAME_MAX = 32 };
-enum meter_lane_kind { LANE_FAST, LANE_GUARDED, LANE_COUNT };
+enum meter_lane_kind { LANE_FAST, LANE_GUARDED, LANE_SITE, LANE_COUNT };
 
 struct meter_host;
 
@@ -21,7 +21,6 @@ struct meter_lane {
 	unsigned abandoned; /* calls that never came back so far */
 	struct mono turn;   /* its next regular turn; due may be earlier */
 	bool again;         /* wanted again as soon as this one is over */
-	bool all;           /* the question is about all guests */
 	struct read_want *wants;
 	size_t want_count;
 };
@@ -40,6 +39,12 @@ struct meter_host {
 	struct meter_lane lanes[LANE_COUNT];
 	struct meter_vm *vms; /* those on it */
 	size_t vm_count;
+	uint64_t cpu_total_ns;      /* of its CPUs since it was booted; 0: not known */
+	struct instant rebooted_at; /* seen by us; ns 0: not */
+	uint64_t capabilities_hash; /* of the evidence that was written */
+	int sockets;                /* as it says; 0: not known */
+	/* of its guests together since this program began, for the graphs only */
+	uint64_t cpu_ns, rx_bytes, tx_bytes;
 };
 
 /* A network card (named by its address) or a disk (named by its target). */

@@ -21,6 +21,9 @@ static const char letters[STORE_KINDS] = { [STORE_WINDOW] = 'w',
 	[STORE_GAP] = 'g',
 	[STORE_CONTACT_OK] = 'o',
 	[STORE_CONTACT_FAILED] = 'f',
+	[STORE_POOL] = 'p',
+	[STORE_NETWORK] = 'n',
+	[STORE_EVIDENCE] = 'e',
 	[STORE_SAMPLED] = 's' };
 
 bool

@@ -157,9 +157,10 @@ program_make(struct program *p)
 	p->timer = evtimer_new(proc_base(p->proc), timer_due, p);
 	if (p->timer == NULL)
 		abort();
-	p->meter = meter_new(&settings, &ports, disk_open(conf),
-	    rrd_store_new(state_path(conf, path, "rrd"), settings.step_ns,
-		settings.guarded_ns));
+	const struct rrd_settings rrd = { state_path(conf, path, "rrd"), settings.step_ns,
+		settings.guarded_ns, conf_span_ns(conf, CONF_METER_GRAPH_KEEP),
+		conf_text(conf, CONF_METER_RRDCACHED) };
+	p->meter = meter_new(&settings, &ports, disk_open(conf), rrd_store_new(&rrd));
 }
 
 int

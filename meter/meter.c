@@ -46,9 +46,10 @@ meter_new(const struct meter_settings *settings, const struct meter_ports *ports
 int64_t
 lane_step(const struct meter *m, enum meter_lane_kind kind)
 {
-	return kind == LANE_GUARDED && m->set.guarded_ns < m->set.step_ns
-	    ? m->set.guarded_ns
-	    : m->set.step_ns;
+	bool slow = kind == LANE_SITE ||
+	    (kind == LANE_GUARDED && m->set.guarded_ns < m->set.step_ns);
+
+	return slow ? m->set.guarded_ns : m->set.step_ns;
 }
 
 /* The next regular turn of a lane: hosts are spread over the step, a host's lanes too. */
@@ -59,8 +60,7 @@ lane_turn(const struct meter *m, const struct meter_lane *lane)
 	int64_t smear = due_smear(lane->host->uuid, step);
 	struct instant slot;
 
-	if (lane->kind == LANE_GUARDED)
-		smear = (smear + step / 2) % step;
+	smear = (smear + step / LANE_COUNT * lane->kind) % step;
 	slot = due_slot(m->now.wall, step, smear);
 	return (struct mono){ m->now.mono.ns + (slot.ns - m->now.wall.ns) };
 }
@@ -141,12 +141,11 @@ static void
 lane_ask(struct meter *m, struct meter_lane *lane, bool all)
 {
 	lane->ticket = ++m->tickets;
-	lane->all = all;
 	const struct meter_question q = { .ticket = lane->ticket,
 		.host_id = lane->host->id,
 		.uri = lane->host->uri,
 		.lane = lane->kind,
-		.suspect = lane->kind == LANE_GUARDED || lane->failures > 0,
+		.suspect = lane->kind != LANE_FAST || lane->failures > 0,
 		.wants = lane->wants,
 		.want_count = all ? 0 : lane->want_count };
 	m->ports.ask(m->ports.context, &q);
@@ -156,8 +155,8 @@ lane_ask(struct meter *m, struct meter_lane *lane, bool all)
 static bool
 lane_held(const struct meter_lane *lane)
 {
-	return lane->kind == LANE_FAST ? lane->abandoned >= 2
-				       : lane->host->failing_since.ns != 0;
+	return (lane->kind != LANE_GUARDED && lane->abandoned >= HOST_CALLS_MOST) ||
+	    (lane->kind != LANE_FAST && lane->host->failing_since.ns != 0);
 }
 
 static void
@@ -170,6 +169,10 @@ lane_start(struct meter *m, struct meter_lane *lane)
 	due_set(&m->due, &lane->due, lane->turn);
 	if (lane->ticket != 0 || lane_held(lane))
 		return; /* a turn that is skipped; what was urgent comes again */
+	if (lane->kind == LANE_SITE) {
+		lane_ask(m, lane, true);
+		return;
+	}
 	wants_make(m, lane, !regular);
 	if (lane->want_count > 0 || (regular && lane->kind == LANE_FAST))
 		lane_ask(m, lane, regular && lane->kind == LANE_FAST);
@@ -276,6 +279,20 @@ fast_watch(struct meter *m, struct meter_lane *lane, int64_t for_ns)
 	lane_failed(m, lane);
 }
 
+/* A pool's server that is away holds up nothing but what is known of pools. */
+static void
+site_watch(struct meter *m, struct meter_lane *lane, int64_t for_ns)
+{
+	if (for_ns < m->set.deadline_ns)
+		return;
+	log_warning(
+	    "host %s: its pools and networks are not told within %lld ms: what is "
+	    "known of them stays",
+	    lane->host->name, (long long)(for_ns / NS_PER_MS));
+	lane_abandon(m, lane);
+	lane_failed(m, lane);
+}
+
 static void
 guarded_watch(struct meter *m, struct meter_lane *lane, const struct meter_progress *at,
     int64_t for_ns)
@@ -315,6 +332,8 @@ lane_watch(struct meter *m, struct meter_lane *lane)
 		int64_t for_ns = m->now.mono.ns - at.since.ns;
 		if (lane->kind == LANE_FAST)
 			fast_watch(m, lane, for_ns);
+		else if (lane->kind == LANE_SITE)
+			site_watch(m, lane, for_ns);
 		else
 			guarded_watch(m, lane, &at, for_ns);
 	}
@@ -401,6 +420,9 @@ answer_take(struct meter *m, struct meter_lane *lane, struct meter_answer *a)
 			guest_idle(m, v);
 		}
 		break;
+	case ANSWER_SITE:
+		site_take(m, lane->host, &a->site);
+		break;
 	case ANSWER_OVER:
 		lane_over(m, lane, a);
 		break;
@@ -431,7 +453,7 @@ vm_urgent(struct meter *m, struct meter_vm *v)
 {
 	struct meter_host *h = inventory_host(&m->in, v->host_id);
 
-	for (int k = 0; h != NULL && k < LANE_COUNT; k++) {
+	for (int k = 0; h != NULL && k < LANE_SITE; k++) {
 		v->urgent |= 1U << k;
 		lane_wanted(m, &h->lanes[k]);
 	}
@@ -475,7 +497,7 @@ meter_hint(struct meter *m, const char *channel, const char *payload, struct mom
 	m->refresh.ns = now.mono.ns;
 	if (strcmp(channel, "jeoul_graph") == 0) {
 		if (m->rrd != NULL)
-			rrd_flush(m->rrd);
+			rrd_wanted(m->rrd, payload);
 	} else if (strcmp(channel, "jeoul_sample") == 0 && payload[0] != '\0')
 		wish_add(m, payload);
 	else

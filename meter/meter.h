@@ -42,6 +42,7 @@ enum meter_answer_kind {
 	ANSWER_ROUND,    /* readings; more may follow */
 	ANSWER_BUSY,     /* a guest's control channel is taken since busy_ms */
 	ANSWER_IDLE,     /* it is not (to READ_LOOK only) */
+	ANSWER_SITE,     /* pools, networks, capabilities */
 	ANSWER_OVER,     /* the last one: ok, or why not */
 	ANSWER_RETURNED, /* a call that was given up came back: its worker is gone */
 };
@@ -51,6 +52,7 @@ struct meter_answer {
 	int64_t host_id;
 	enum meter_lane_kind lane;
 	struct read_round round;
+	struct read_site site;
 	char uuid[READ_UUID_MAX];
 	unsigned busy_ms;
 	bool ok;

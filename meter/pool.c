@@ -104,8 +104,10 @@ task_tell(struct pool *p, const struct task *t, struct message *m)
 	unlock(p);
 	if (wanted)
 		message_send(p, m);
-	else
+	else {
 		read_round_done(&m->answer.round);
+		read_site_done(&m->answer.site);
+	}
 	return wanted;
 }
 
@@ -200,10 +202,13 @@ task_run(struct pool *p, struct task *t, struct err *e)
 		return err_set(e, ERR_NOT_FOUND, "the host was removed");
 	if (!task_connect(p, t, e))
 		return false;
-	if (t->line->lane == LANE_FAST) {
-		if (!reader_fast(t->reader, t->wants, t->want_count, &m.answer.round, e))
-			return false;
-		return task_tell(p, t, &m);
+	if (t->line->lane == LANE_FAST)
+		return reader_fast(t->reader, t->wants, t->want_count, &m.answer.round,
+			   e) &&
+		    task_tell(p, t, &m);
+	if (t->line->lane == LANE_SITE) {
+		m.answer.kind = ANSWER_SITE;
+		return reader_site(t->reader, &m.answer.site, e) && task_tell(p, t, &m);
 	}
 	for (size_t i = 0; i < t->want_count && progress_set(p, t, i); i++)
 		if (!guest_step(p, t, i, e))
@@ -360,6 +365,7 @@ messages_came(evutil_socket_t fd, short unused_what unused, void *context)
 		else
 			p->calls.answer(p->calls.context, &m->answer);
 		read_round_done(&m->answer.round);
+		read_site_done(&m->answer.site);
 		free(m);
 	}
 }

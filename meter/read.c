@@ -196,7 +196,7 @@ read_round_done(struct read_round *r)
 {
 	arena_free(r->arena);
 	free(r->list);
-	*r = (struct read_round){ NULL, NULL, 0, false };
+	*r = (struct read_round){ .list = NULL };
 }
 
 /* An unsigned field of any of libvirt's widths; absent stays as it is. */
@@ -475,6 +475,51 @@ fast_stats(struct reader *r, const struct read_want *wants, size_t count,
 	return n;
 }
 
+static void
+node_value(const virNodeCPUStats *list, int n, const char *name, struct read_value *out)
+{
+	for (int i = 0; i < n; i++)
+		if (strcmp(list[i].field, name) == 0)
+			*out = (struct read_value){ list[i].value, true };
+}
+
+static void
+node_cpu(virConnectPtr link, struct read_host *out)
+{
+	virNodeCPUStats list[16];
+	int n = 0;
+
+	if (virNodeGetCPUStats(link, VIR_NODE_CPU_STATS_ALL_CPUS, NULL, &n, 0) != 0 ||
+	    n <= 0 || n > (int)ARRAY_LEN(list) ||
+	    virNodeGetCPUStats(link, VIR_NODE_CPU_STATS_ALL_CPUS, list, &n, 0) != 0)
+		return;
+	node_value(list, n, VIR_NODE_CPU_STATS_USER, &out->user_ns);
+	node_value(list, n, VIR_NODE_CPU_STATS_KERNEL, &out->kernel_ns);
+	node_value(list, n, VIR_NODE_CPU_STATS_IDLE, &out->idle_ns);
+	node_value(list, n, VIR_NODE_CPU_STATS_IOWAIT, &out->iowait_ns);
+}
+
+static void
+node_memory(virConnectPtr link, struct read_host *out)
+{
+	virNodeMemoryStats list[16];
+	int n = 0;
+
+	if (virNodeGetMemoryStats(link, VIR_NODE_MEMORY_STATS_ALL_CELLS, NULL, &n, 0) !=
+		0 ||
+	    n <= 0 || n > (int)ARRAY_LEN(list) ||
+	    virNodeGetMemoryStats(link, VIR_NODE_MEMORY_STATS_ALL_CELLS, list, &n, 0) !=
+		0)
+		return;
+	for (int i = 0; i < n; i++) {
+		struct read_value v = { list[i].value * 1024, true };
+		if (strcmp(list[i].field, VIR_NODE_MEMORY_STATS_TOTAL) == 0)
+			out->memory_total = v;
+		if (strcmp(list[i].field, VIR_NODE_MEMORY_STATS_FREE) == 0)
+			out->memory_free = v;
+	}
+}
+
 bool
 reader_fast(struct reader *r, const struct read_want *wants, size_t count,
     struct read_round *out, struct err *e)
@@ -489,9 +534,132 @@ reader_fast(struct reader *r, const struct read_want *wants, size_t count,
 		if (fast_one(r, out->arena, &out->list[out->count], list[i]))
 			out->count++;
 	virDomainStatsRecordListFree(list);
-	if (count == 0)
+	out->all = count == 0;
+	if (out->all) {
 		known_drop(r, false);
+		node_cpu(r->link, &out->host);
+		node_memory(r->link, &out->host);
+	}
 	return true;
+}
+
+/* ---- third lane: pools, networks, capabilities */
+
+void
+read_site_done(struct read_site *s)
+{
+	free(s->pools);
+	free(s->networks);
+	free(s->capabilities);
+	*s = (struct read_site){ .pools = NULL };
+}
+
+static void
+name_copy(char *out, size_t room, const char *name)
+{
+	(void)snprintf(out, room, "%s", name != NULL ? name : "");
+}
+
+static const char *
+pool_state(int state)
+{
+	switch (state) {
+	case VIR_STORAGE_POOL_RUNNING:
+		return "running";
+	case VIR_STORAGE_POOL_BUILDING:
+		return "building";
+	case VIR_STORAGE_POOL_DEGRADED:
+		return "degraded";
+	case VIR_STORAGE_POOL_INACCESSIBLE:
+		return "inaccessible";
+	default:
+		return "inactive";
+	}
+}
+
+static bool
+pool_take(struct read_pool *p, virStoragePoolPtr from)
+{
+	virStoragePoolInfo info;
+
+	if (virStoragePoolGetUUIDString(from, p->uuid) < 0 ||
+	    virStoragePoolGetInfo(from, &info) < 0)
+		return false;
+	name_copy(p->name, sizeof(p->name), virStoragePoolGetName(from));
+	p->state = pool_state(info.state);
+	p->capacity = info.capacity;
+	p->allocation = info.allocation;
+	p->available = info.available;
+	return true;
+}
+
+static void
+pools_take(struct reader *r, struct read_site *out)
+{
+	virStoragePoolPtr *list = NULL;
+	int n = virConnectListAllStoragePools(r->link, &list, 0);
+
+	out->pools = n > 0 ? mem_array((size_t)n, sizeof(*out->pools)) : NULL;
+	for (int i = 0; i < n; i++) {
+		out->pool_count += pool_take(&out->pools[out->pool_count], list[i]);
+		(void)virStoragePoolFree(list[i]);
+	}
+	free(list);
+}
+
+static bool
+network_take(struct read_network *n, virNetworkPtr from)
+{
+	virNetworkDHCPLeasePtr *leases = NULL;
+	char *bridge = NULL;
+	int count;
+
+	if (virNetworkGetUUIDString(from, n->uuid) < 0)
+		return false;
+	name_copy(n->name, sizeof(n->name), virNetworkGetName(from));
+	n->active = virNetworkIsActive(from) == 1;
+	if (n->active)
+		bridge = virNetworkGetBridgeName(from);
+	name_copy(n->bridge, sizeof(n->bridge), bridge);
+	free(bridge);
+	count = n->active ? virNetworkGetDHCPLeases(from, NULL, &leases, 0) : -1;
+	if (count >= 0)
+		n->leases = (struct read_value){ (uint64_t)count, true };
+	for (int i = 0; i < count; i++)
+		virNetworkDHCPLeaseFree(leases[i]);
+	free(leases);
+	return true;
+}
+
+static void
+networks_take(struct reader *r, struct read_site *out)
+{
+	virNetworkPtr *list = NULL;
+	int n = virConnectListAllNetworks(r->link, &list, 0);
+
+	out->networks = n > 0 ? mem_array((size_t)n, sizeof(*out->networks)) : NULL;
+	for (int i = 0; i < n; i++) {
+		out->network_count += network_take(&out->networks[out->network_count],
+		    list[i]);
+		(void)virNetworkFree(list[i]);
+	}
+	free(list);
+}
+
+/* A driver without pools or networks has none. */
+bool
+reader_site(struct reader *r, struct read_site *out, struct err *e)
+{
+	*out = (struct read_site){ .pools = NULL };
+	out->capabilities = virConnectGetCapabilities(r->link);
+	if (out->capabilities == NULL)
+		return fail(e, "capabilities of", r->uri);
+	pools_take(r, out);
+	networks_take(r, out);
+	if (virConnectIsAlive(r->link) == 1)
+		return true;
+	read_site_done(out);
+	return fail(e, "pools of", r->uri);
 }
 
 /* ---- guarded lane */

@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
-#include "meter/domain.h"
+#include "meter/xml.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -59,14 +59,47 @@ struct read_vm {
 	struct read_value steal_ns; /* all vCPUs ready to run, and no core for them */
 };
 
+/* The host itself: counters of all its CPUs together, memory in bytes. */
+struct read_host {
+	struct read_value user_ns, kernel_ns, idle_ns, iowait_ns;
+	struct read_value memory_total, memory_free;
+};
+
 /* A round owns all that its list points to. */
 struct read_round {
 	struct arena *arena;
 	struct read_vm *list;
 	size_t count;
 	bool simulated; /* a test driver made all of it up */
+	bool all;       /* of all guests; then host is set too */
+	struct read_host host;
 };
 void read_round_done(struct read_round *r);
+
+/* A storage pool and a network of a host, as it last saw them itself. */
+struct read_pool {
+	char uuid[READ_UUID_MAX];
+	char name[128];
+	const char *state;                        /* "running", ... */
+	uint64_t capacity, allocation, available; /* bytes */
+};
+struct read_network {
+	char uuid[READ_UUID_MAX];
+	char name[128];
+	char bridge[READ_NAME_MAX];
+	bool active;
+	struct read_value leases; /* addresses that its own DHCP has given out */
+};
+
+/* What a host has beside its guests. */
+struct read_site {
+	struct read_pool *pools;
+	size_t pool_count;
+	struct read_network *networks;
+	size_t network_count;
+	char *capabilities; /* XML */
+};
+void read_site_done(struct read_site *s);
 
 /* One guest of a question, and how far to go with it. */
 enum read_how {
@@ -101,6 +134,12 @@ void reader_watch(struct reader *r, reader_event event, void *context);
  */
 must_check bool reader_fast(struct reader *r, const struct read_want *wants, size_t count,
     struct read_round *out, struct err *e);
+
+/*
+ * Third lane: pools, networks, capabilities.  A pool on a server that is away may hold
+ * this call for long.
+ */
+must_check bool reader_site(struct reader *r, struct read_site *out, struct err *e);
 
 /*
  * Guarded lane, one guest: what needs its monitor, if its control channel is idle.  A

@@ -1,67 +1,98 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rrd: graphs, never bills; the one file of the collector that knows librrd */
+/*
+ * rrd: graphs, never bills.  The collector's thread gathers values in memory and in a
+ * journal; a thread of its own writes them, many a call.
+ */
 #include "meter/rrd.h"
 #include "base/buf.h"
+#include "base/counter.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "meter/rrd_kinds.h"
+#include "meter/rrdcached.h"
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <pthread.h>
 #include <rrd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-enum { PATH_MOST = 4096, VALUES_MOST = 64, BUCKETS = 4096 };
+enum {
+	VALUES_MOST = 64, /* gathered of an object at most */
+	BUCKETS = 4096,
+	STACK = 1024 * 1024,
+	COMMAND_ROOM = 3900, /* of a line to rrdcached */
+	SOURCE_TEXT = 64,
+	IDLE_PERIODS = 30, /* an hour */
+};
+#define GATHER_NS (120 * NS_PER_S)
+#define SWEEP_NS (86400 * NS_PER_S)
+#define SWEEP_FIRST_NS (600 * NS_PER_S)
+
+/* One sample: when, which of its values are there, the values. */
+struct sample {
+	int64_t second;
+	uint32_t has;
+	uint64_t values[];
+};
 
 struct object {
 	struct object *next;
 	enum rrd_kind kind;
 	char uuid[40];
-	char *values[VALUES_MOST];
-	int count;
-	int64_t first_s, last_s; /* of what is gathered */
-	bool met;                /* the file's own last time is known */
+	bool met; /* the file's own last time is known to the thread */
+	int64_t last_s;
+	uint64_t slot; /* of the gathering period, when it is handed on */
+	int idle;      /* periods without a value */
+	int fields, count, room;
+	char *samples; /* count of them, each of sample_size(fields) */
+};
+
+enum batch_what { BATCH_VALUES, BATCH_SHOW, BATCH_SWEEP, BATCH_END };
+
+/* What the thread gets: the samples of an object, or a word. */
+struct batch {
+	struct batch *next;
+	enum batch_what what;
+	enum rrd_kind kind;
+	char uuid[40];
+	bool first;
+	int fields, count;
+	char *samples;
 };
 
 struct rrd_store {
 	char *folder;
-	int64_t step_s, guarded_step_s;
+	int64_t step_s, guarded_s, keep_ns;
 	struct object *buckets[BUCKETS];
+	struct mono ticked, swept;
+	/* the journal */
+	struct buf journal;
+	int journal_fd;
+	int64_t period;
+	/* the thread */
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t work, idle;
+	struct batch *first, *last;
+	bool busy;
+	struct rrdcached *cached;
+	bool cached_away;
 	uint64_t errors;
 };
 
-static const char *const vm_sources[] = { "up:GAUGE", "cpu_ns:DERIVE", "mem:GAUGE",
-	"rx:DERIVE", "tx:DERIVE", NULL };
-static const char *const disk_sources[] = { "rd:DERIVE", "wr:DERIVE", NULL };
-static const char *const host_sources[] = { "vms:GAUGE", "cpu_ns:DERIVE", "rx:DERIVE",
-	"tx:DERIVE", NULL };
-
-static const char *const *
-sources_of(enum rrd_kind kind)
+static size_t
+sample_size(int fields)
 {
-	return kind == RRD_VM  ? vm_sources
-	    : kind == RRD_HOST ? host_sources
-			       : disk_sources;
+	return sizeof(struct sample) + (size_t)fields * sizeof(uint64_t);
 }
 
-struct rrd_store *
-rrd_store_new(const char *folder, int64_t step_ns, int64_t guarded_step_ns)
-{
-	struct rrd_store *r = mem_alloc(sizeof(*r));
-
-	r->folder = mem_strdup(folder);
-	r->step_s = step_ns >= NS_PER_S ? step_ns / NS_PER_S : 1;
-	r->guarded_step_s = guarded_step_ns >= NS_PER_S ? guarded_step_ns / NS_PER_S : 1;
-	return r;
-}
-
-static void
-path_of(const struct rrd_store *r, const struct object *o, char out[PATH_MOST])
-{
-	(void)snprintf(out, PATH_MOST, "%s/v1/%s/%.2s/%s%s.rrd", r->folder,
-	    o->kind == RRD_HOST ? "host" : "vm", o->uuid, o->uuid,
-	    o->kind == RRD_VM_DISK ? ".disk" : "");
-}
+/* ---- the thread: files */
 
 static bool
 folders_make(char *path)
@@ -82,151 +113,724 @@ folders_make(char *path)
 /* An hour at the step, a day by minutes, a week by 5, a quarter by hours, 5 years by
  * days. */
 static int
-archives(char out[][64], int64_t step_s)
+archives(char out[][SOURCE_TEXT], int64_t step_s)
 {
 	static const struct {
 		int64_t seconds, rows;
 	} levels[] = { { 60, 1440 }, { 300, 2016 }, { 3600, 2208 }, { 86400, 1830 } };
 	int n = 0;
 
-	(void)snprintf(out[n++], 64, "RRA:AVERAGE:0.5:1:%lld",
+	(void)snprintf(out[n++], SOURCE_TEXT, "RRA:AVERAGE:0.5:1:%lld",
 	    (long long)(3600 / step_s + 1));
 	for (size_t i = 0; i < ARRAY_LEN(levels); i++) {
 		int64_t steps = levels[i].seconds / step_s;
 		if (steps <= 1)
 			continue;
-		(void)snprintf(out[n++], 64, "RRA:AVERAGE:0.5:%lld:%lld",
+		(void)snprintf(out[n++], SOURCE_TEXT, "RRA:AVERAGE:0.5:%lld:%lld",
 		    (long long)steps, (long long)levels[i].rows);
 		if (levels[i].seconds >= 3600)
-			(void)snprintf(out[n++], 64, "RRA:MAX:0.5:%lld:%lld",
+			(void)snprintf(out[n++], SOURCE_TEXT, "RRA:MAX:0.5:%lld:%lld",
 			    (long long)steps, (long long)levels[i].rows);
 	}
 	return n;
 }
 
 static void
-complain(struct rrd_store *r, const char *path)
+complain(struct rrd_store *r, const char *path, const char *why)
 {
 	/* One line for the first and then every thousandth: graphs are no reason for a
 	 * flood. */
 	if (r->errors++ % 1000 == 0)
-		log_warning("graph %s: %s", path, rrd_get_error());
-	rrd_clear_error();
+		log_warning("graph %s: %s", path, why);
+}
+
+static const struct sample *
+sample_at(const struct batch *b, int i)
+{
+	return (const struct sample *)(const void *)(b->samples +
+	    (size_t)i * sample_size(b->fields));
 }
 
 static bool
-create(struct rrd_store *r, const struct object *o, char *path)
+create(struct rrd_store *r, const struct batch *b, char *path)
 {
-	char text[RRD_FIELDS_MOST + 10][64];
+	char text[RRD_FIELDS_MOST + 10][SOURCE_TEXT];
 	const char *argv[RRD_FIELDS_MOST + 10];
-	const char *const *sources = sources_of(o->kind);
-	int64_t step = o->kind == RRD_VM_DISK ? r->guarded_step_s : r->step_s;
+	const struct rrd_layout *l = &rrd_layouts[b->kind];
+	int64_t step = l->guarded ? r->guarded_s : r->step_s;
 	int n = 0;
 
-	if (!folders_make(path))
+	if (!folders_make(path)) {
+		complain(r, path, "its folder can't be made");
 		return false;
-	for (; sources[n] != NULL; n++)
-		(void)snprintf(text[n], sizeof(text[n]), "DS:%s:%lld:0:U", sources[n],
+	}
+	for (; l->sources[n].name != NULL; n++)
+		(void)snprintf(text[n], sizeof(text[n]), "DS:%s:%s:%lld:0:U",
+		    l->sources[n].name, l->sources[n].counter ? "DERIVE" : "GAUGE",
 		    (long long)(3 * step));
 	n += archives(text + n, step);
 	for (int i = 0; i < n; i++)
 		argv[i] = text[i];
-	if (rrd_create_r(path, (unsigned long)step, (time_t)(o->first_s - 1), n, argv) !=
-	    0) {
-		complain(r, path);
+	if (rrd_create_r(path, (unsigned long)step, (time_t)(sample_at(b, 0)->second - 1),
+		n, argv) != 0) {
+		complain(r, path, rrd_get_error());
+		rrd_clear_error();
 		return false;
 	}
 	(void)chmod(path, 0644);
 	return true;
 }
 
+/* A file that is torn or of another make is no reason to draw nothing ever after. */
+static bool
+set_aside(const char *path, const char *why)
+{
+	static const char *const words[] = { "is not an RRD", "not an RRD", "truncated",
+		"too small", "data source readings", "unsupported", "expected",
+		"can't read", "reading the cookie", "reached EOF" };
+	char when[CLOCK_TEXT_MAX];
+	bool damaged = false;
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		damaged = damaged || strstr(why, words[i]) != NULL;
+	if (!damaged)
+		return false;
+	scoped_free char *aside = mem_printf("%s.damaged-%s", path,
+	    instant_text(clock_now(), when));
+	if (rename(path, aside) != 0)
+		return false;
+	log_warning("graph %s: %s: set aside as %s, a new one is made", path, why, aside);
+	return true;
+}
+
 /* After a restart the file may hold these seconds: one refused value refuses its call. */
-static void
-first_meeting(struct object *o, const char *path)
+static int
+first_new(const struct batch *b, const char *path)
 {
-	time_t last = o->met ? -1 : rrd_last_r(path);
-	int kept = 0;
+	time_t last = b->first ? rrd_last_r(path) : -1;
+	int i = 0;
 
-	o->met = true;
 	rrd_clear_error(); /* not there yet is fine */
-	if (last < 0)
-		return;
-	for (int i = 0; i < o->count; i++) {
-		if (strtoll(o->values[i], NULL, 10) <= (long long)last)
-			free(o->values[i]);
+	while (i < b->count && sample_at(b, i)->second <= (int64_t)last)
+		i++;
+	return i;
+}
+
+static char *
+sample_text(const struct batch *b, int i)
+{
+	const struct sample *s = sample_at(b, i);
+	struct buf t = BUF_INIT;
+
+	buf_printf(&t, "%lld", (long long)s->second);
+	for (int f = 0; f < b->fields; f++)
+		if ((s->has & 1U << f) != 0)
+			buf_printf(&t, ":%llu", (unsigned long long)s->values[f]);
 		else
-			o->values[kept++] = o->values[i];
-	}
-	o->count = kept;
+			buf_puts(&t, ":U");
+	return buf_take(&t);
+}
+
+static bool
+file_update(const char *path, char **values, int count, char why[200])
+{
+	if (rrd_update_r(path, NULL, count, (const char **)(uintptr_t)values) == 0)
+		return true;
+	(void)snprintf(why, 200, "%.190s", rrd_get_error());
+	rrd_clear_error();
+	return false;
 }
 
 static void
-object_flush(struct rrd_store *r, struct object *o)
+write_direct(struct rrd_store *r, const struct batch *b, char *path, char **values,
+    int count)
 {
-	char path[PATH_MOST];
-	struct stat st;
+	char why[200];
 
-	if (o->count == 0)
+	if (file_update(path, values, count, why))
 		return;
-	path_of(r, o, path);
-	first_meeting(o, path);
-	if (o->count == 0)
+	if (set_aside(path, why) && create(r, b, path) &&
+	    file_update(path, values, count, why))
 		return;
-	if (stat(path, &st) == 0 || create(r, o, path))
-		if (rrd_update_r(path, NULL, o->count,
-			(const char **)(uintptr_t)o->values) != 0)
-			complain(r, path);
-	for (int i = 0; i < o->count; i++)
-		free(o->values[i]);
-	o->count = 0;
+	complain(r, path, why);
 }
 
+static void
+cached_send(struct rrd_store *r)
+{
+	unsigned failed = 0;
+	char words[160] = "";
+	struct err e = ERR_INIT;
+	bool ok = rrdcached_send(r->cached, &failed, words, &e);
+
+	if (!ok && !r->cached_away)
+		log_warning("%s: graphs wait for it", e.text);
+	if (ok && r->cached_away)
+		log_info("rrdcached takes values again");
+	r->cached_away = !ok;
+	if (failed > 0)
+		complain(r, "of rrdcached", words);
+}
+
+static void
+cached_command(struct rrd_store *r, const char *command)
+{
+	struct err e = ERR_INIT;
+
+	if (!rrdcached_add(r->cached, command, &e))
+		complain(r, "of rrdcached", e.text);
+}
+
+static void
+write_cached(struct rrd_store *r, const char *path, char **values, int count)
+{
+	struct buf line = BUF_INIT;
+
+	for (int i = 0; i < count; i++) {
+		if (line.length > 0 && line.length + strlen(values[i]) > COMMAND_ROOM) {
+			cached_command(r, buf_text(&line));
+			buf_clear(&line);
+		}
+		if (line.length == 0)
+			buf_printf(&line, "update %s", path);
+		buf_printf(&line, " %s", values[i]);
+	}
+	if (line.length > 0)
+		cached_command(r, buf_text(&line));
+	buf_done(&line);
+}
+
+static void
+batch_write(struct rrd_store *r, const struct batch *b)
+{
+	char *values[VALUES_MOST];
+	char path[RRD_PATH_MAX];
+	int n = 0;
+
+	rrd_path(path, r->folder, b->kind, b->uuid);
+	for (int i = first_new(b, path); i < b->count; i++)
+		values[n++] = sample_text(b, i);
+	if (n > 0 && (access(path, F_OK) == 0 || create(r, b, path))) {
+		if (r->cached != NULL)
+			write_cached(r, path, values, n);
+		else
+			write_direct(r, b, path, values, n);
+	}
+	for (int i = 0; i < n; i++)
+		free(values[i]);
+}
+
+/* What the daemon holds back of one that is looked at. */
+static void
+batch_show(struct rrd_store *r, const struct batch *b)
+{
+	char path[RRD_PATH_MAX];
+
+	rrd_path(path, r->folder, b->kind, b->uuid);
+	if (r->cached == NULL || access(path, F_OK) != 0)
+		return;
+	scoped_free char *command = mem_printf("flush %s", path);
+	cached_command(r, command);
+	cached_send(r);
+}
+
+/* ---- the thread: files of what is no more */
+
+static struct instant sweep_before;
+
+static int
+sweep_one(const char *path, const struct stat *st, int type,
+    struct FTW *unused_where unused)
+{
+	size_t length = strlen(path);
+	time_t before = (time_t)(sweep_before.ns / NS_PER_S);
+
+	/* The file's time is not always that of its last value. */
+	if (type != FTW_F || st->st_mtime >= before || length < 4 ||
+	    strcmp(path + length - 4, ".rrd") != 0)
+		return 0;
+	if (rrd_last_r(path) < before) {
+		if (unlink(path) == 0)
+			log_info("graph %s: nothing was added for long, removed", path);
+	}
+	rrd_clear_error();
+	return 0;
+}
+
+/* Only this thread sweeps; nftw() has no context. */
+static void
+sweep(const struct rrd_store *r)
+{
+	sweep_before.ns = clock_now().ns - r->keep_ns;
+	if (r->keep_ns > 0)
+		(void)nftw(r->folder, sweep_one, 16, FTW_PHYS); /* tomorrow again */
+}
+
+/* ---- the thread */
+
+static void
+batch_free(struct batch *b)
+{
+	free(b->samples);
+	free(b);
+}
+
+/* True: it was the last one. */
+static bool
+batch_do(struct rrd_store *r, struct batch *b)
+{
+	bool end = b->what == BATCH_END;
+
+	if (b->what == BATCH_VALUES)
+		batch_write(r, b);
+	else if (b->what == BATCH_SHOW)
+		batch_show(r, b);
+	else if (b->what == BATCH_SWEEP)
+		sweep(r);
+	batch_free(b);
+	return end;
+}
+
+static struct batch *
+batches_take(struct rrd_store *r)
+{
+	struct batch *list;
+
+	(void)pthread_mutex_lock(&r->lock);
+	r->busy = false;
+	(void)pthread_cond_broadcast(&r->idle);
+	while (r->first == NULL)
+		(void)pthread_cond_wait(&r->work, &r->lock);
+	list = r->first;
+	r->first = NULL;
+	r->busy = true;
+	(void)pthread_mutex_unlock(&r->lock);
+	return list;
+}
+
+static void *
+work(void *context)
+{
+	struct rrd_store *r = context;
+	bool end = false;
+
+	while (!end) {
+		struct batch *b = batches_take(r);
+		while (b != NULL) {
+			struct batch *next = b->next;
+			end = batch_do(r, b) || end;
+			b = next;
+		}
+		if (r->cached != NULL)
+			cached_send(r);
+	}
+	return NULL;
+}
+
+static void
+batch_hand(struct rrd_store *r, struct batch *b)
+{
+	(void)pthread_mutex_lock(&r->lock);
+	if (r->first == NULL)
+		r->first = b;
+	else
+		r->last->next = b;
+	r->last = b;
+	(void)pthread_cond_signal(&r->work);
+	(void)pthread_mutex_unlock(&r->lock);
+}
+
+/* ---- the collector's side: gathering */
+
+static void
+object_hand(struct rrd_store *r, struct object *o)
+{
+	struct batch *b;
+
+	if (o->count == 0)
+		return;
+	b = mem_alloc(sizeof(*b));
+	b->what = BATCH_VALUES;
+	b->kind = o->kind;
+	(void)snprintf(b->uuid, sizeof(b->uuid), "%s", o->uuid);
+	b->first = !o->met;
+	b->fields = o->fields;
+	b->count = o->count;
+	b->samples = o->samples;
+	o->met = true;
+	o->samples = NULL;
+	o->count = o->room = 0;
+	batch_hand(r, b);
+}
+
+static uint64_t
+hash_of(enum rrd_kind kind, const char *uuid)
+{
+	return counter_epoch(uuid) + (uint64_t)kind;
+}
+
+/* NULL: nothing was gathered of it for long. */
 static struct object *
 object_find(struct rrd_store *r, enum rrd_kind kind, const char *uuid)
 {
-	uint32_t hash = (uint32_t)kind;
-	struct object **bucket;
-	struct object *o;
+	struct object *o = r->buckets[hash_of(kind, uuid) % BUCKETS];
 
-	for (const char *p = uuid; *p != '\0'; p++)
-		hash = hash * 31 + (unsigned char)*p;
-	bucket = &r->buckets[hash % BUCKETS];
-	for (o = *bucket; o != NULL; o = o->next)
-		if (o->kind == kind && strcmp(o->uuid, uuid) == 0)
-			return o;
-	o = mem_alloc(sizeof(*o));
-	o->kind = kind;
-	(void)snprintf(o->uuid, sizeof(o->uuid), "%s", uuid);
-	o->next = *bucket;
-	*bucket = o;
+	while (o != NULL && (o->kind != kind || strcmp(o->uuid, uuid) != 0))
+		o = o->next;
 	return o;
 }
 
-void
-rrd_add(struct rrd_store *r, enum rrd_kind kind, const char *uuid, struct instant t,
-    const uint64_t *values, int count)
+static struct object *
+object_make(struct rrd_store *r, enum rrd_kind kind, const char *uuid)
+{
+	uint64_t hash = hash_of(kind, uuid);
+	struct object *o = mem_alloc(sizeof(*o));
+
+	o->kind = kind;
+	o->slot = hash % (uint64_t)GATHER_NS;
+	o->fields = rrd_source_count(kind);
+	(void)snprintf(o->uuid, sizeof(o->uuid), "%s", uuid);
+	o->next = r->buckets[hash % BUCKETS];
+	r->buckets[hash % BUCKETS] = o;
+	return o;
+}
+
+static struct sample *
+sample_new(struct object *o)
+{
+	if (o->count == o->room) {
+		o->room = o->room == 0 ? 12 : 2 * o->room;
+		o->samples = mem_resize(o->samples, (size_t)o->room,
+		    sample_size(o->fields));
+	}
+	return (struct sample *)(void *)(o->samples +
+	    (size_t)o->count++ * sample_size(o->fields));
+}
+
+static void
+gather(struct rrd_store *r, enum rrd_kind kind, const char *uuid, int64_t second,
+    const struct rrd_value *values, int count)
 {
 	struct object *o = object_find(r, kind, uuid);
-	struct buf b = BUF_INIT;
-	int64_t seconds = t.ns / NS_PER_S;
+	struct sample *s;
 
-	if (seconds <= o->last_s)
+	if (o == NULL)
+		o = object_make(r, kind, uuid);
+	if (second <= o->last_s)
 		return; /* the clock went back, or twice within a second */
 	if (o->count == VALUES_MOST)
-		object_flush(r, o);
-	if (o->count == 0)
-		o->first_s = seconds;
-	o->last_s = seconds;
-	buf_printf(&b, "%lld", (long long)seconds);
-	for (int i = 0; i < count; i++)
-		buf_printf(&b, ":%llu", (unsigned long long)values[i]);
-	o->values[o->count++] = buf_take(&b);
+		object_hand(r, o);
+	o->last_s = second;
+	s = sample_new(o);
+	s->second = second;
+	s->has = 0;
+	for (int f = 0; f < o->fields; f++) {
+		bool has = f < count && values[f].has;
+		s->has |= (uint32_t)has << f;
+		s->values[f] = has ? values[f].value : 0;
+	}
+}
+
+/* ---- the journal: what is gathered and not in the files yet, should we be killed */
+
+static void
+journal_path(const struct rrd_store *r, int64_t period, char out[RRD_PATH_MAX])
+{
+	(void)snprintf(out, RRD_PATH_MAX, "%s/journal/%lld", r->folder,
+	    (long long)period);
+}
+
+static void
+journal_write(struct rrd_store *r)
+{
+	const char *at = r->journal.data;
+	size_t length = r->journal.length;
+
+	while (r->journal_fd >= 0 && length > 0) {
+		ssize_t n = write(r->journal_fd, at, length);
+		if (n < 0 && errno != EINTR)
+			break; /* a full disk: graphs do without it */
+		at += n > 0 ? n : 0;
+		length -= n > 0 ? (size_t)n : 0;
+	}
+	buf_clear(&r->journal);
+}
+
+/* A new one each period; what the one before the last holds was handed on since. */
+static void
+journal_turn(struct rrd_store *r, struct instant now)
+{
+	int64_t period = now.ns / GATHER_NS;
+	char path[RRD_PATH_MAX];
+
+	if (period == r->period && r->journal_fd >= 0)
+		return;
+	if (r->journal_fd >= 0)
+		(void)close(r->journal_fd);
+	journal_path(r, r->period - 1, path);
+	(void)unlink(path); /* mostly there; a step of the clock leaves one behind */
+	r->period = period;
+	journal_path(r, period, path);
+	r->journal_fd = folders_make(path)
+	    ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600)
+	    : -1;
+}
+
+static void
+journal_add(struct rrd_store *r, enum rrd_kind kind, const char *uuid, int64_t second,
+    const struct rrd_value *values, int count)
+{
+	buf_printf(&r->journal, "%d %s %lld", kind, uuid, (long long)second);
+	for (int f = 0; f < count; f++)
+		if (values[f].has)
+			buf_printf(&r->journal, " %llu",
+			    (unsigned long long)values[f].value);
+		else
+			buf_puts(&r->journal, " U");
+	buf_putc(&r->journal, '\n');
+}
+
+/* A torn last line has no end: it is left out. */
+static void
+journal_line(struct rrd_store *r, char *line)
+{
+	struct rrd_value values[RRD_FIELDS_MOST] = { { 0, false } };
+	char *rest = line;
+	const char *kind = strsep(&rest, " ");
+	const char *uuid = strsep(&rest, " ");
+	const char *second = strsep(&rest, " ");
+	const char *value;
+	long number = strtol(kind, NULL, 10);
+	int n = 0;
+
+	if (second == NULL || number < 0 || number >= RRD_KINDS || strlen(uuid) != 36)
+		return;
+	while (n < RRD_FIELDS_MOST && (value = strsep(&rest, " ")) != NULL) {
+		values[n].has = value[0] != 'U';
+		values[n++].value = strtoull(value, NULL, 10);
+	}
+	gather(r, (enum rrd_kind)number, uuid, strtoll(second, NULL, 10), values, n);
+}
+
+static void
+journal_file(struct rrd_store *r, const char *path)
+{
+	FILE *f = fopen(path, "re");
+	char line[1024];
+
+	if (f == NULL)
+		return;
+	while (fgets(line, sizeof(line), f) != NULL) {
+		char *end = strchr(line, '\n');
+		if (end == NULL)
+			continue;
+		*end = '\0';
+		journal_line(r, line);
+	}
+	(void)fclose(f); /* it was only read */
+}
+
+/* Names are numbers of one length: as text they sort as they were written. */
+static void
+journal_replay(struct rrd_store *r)
+{
+	scoped_free char *folder = mem_printf("%s/journal", r->folder);
+	struct dirent **list = NULL;
+	int n = scandir(folder, &list, NULL, alphasort);
+
+	for (int i = 0; i < n; i++) {
+		scoped_free char *path = mem_printf("%s/%s", folder, list[i]->d_name);
+		if (list[i]->d_name[0] != '.')
+			journal_file(r, path);
+		free(list[i]);
+	}
+	free(list);
+}
+
+/* Of before: they are in the files now. */
+static void
+journal_clear(struct rrd_store *r)
+{
+	scoped_free char *folder = mem_printf("%s/journal", r->folder);
+	struct dirent **list = NULL;
+	int n = scandir(folder, &list, NULL, alphasort);
+
+	for (int i = 0; i < n; i++) {
+		scoped_free char *path = mem_printf("%s/%s", folder, list[i]->d_name);
+		if (list[i]->d_name[0] != '.' &&
+		    strtoll(list[i]->d_name, NULL, 10) < r->period - 1)
+			(void)unlink(path);
+		free(list[i]);
+	}
+	free(list);
+}
+
+/* ---- what others call */
+
+void
+rrd_add(struct rrd_store *r, enum rrd_kind kind, const char *uuid, struct instant t,
+    const struct rrd_value *values, int count)
+{
+	int64_t second = t.ns / NS_PER_S;
+
+	journal_turn(r, t);
+	journal_add(r, kind, uuid, second, values, count);
+	gather(r, kind, uuid, second, values, count);
+}
+
+static void
+all_hand(struct rrd_store *r)
+{
+	for (size_t i = 0; i < BUCKETS; i++)
+		for (struct object *o = r->buckets[i]; o != NULL; o = o->next)
+			object_hand(r, o);
+}
+
+/* Whether the object's moment in the gathering period lies between two instants. */
+static bool
+slot_passed(uint64_t slot, int64_t then, int64_t now)
+{
+	return (now - (int64_t)slot) / GATHER_NS != (then - (int64_t)slot) / GATHER_NS;
+}
+
+/* One that nothing is added to any more is forgotten; its file stays. */
+static void
+bucket_tick(struct rrd_store *r, struct object **at, struct mono then, struct mono now)
+{
+	while (*at != NULL) {
+		struct object *o = *at;
+		if (slot_passed(o->slot, then.ns, now.ns)) {
+			o->idle = o->count == 0 ? o->idle + 1 : 0;
+			object_hand(r, o);
+		}
+		if (o->idle > IDLE_PERIODS) {
+			*at = o->next;
+			free(o->samples);
+			free(o);
+			continue;
+		}
+		at = &o->next;
+	}
+}
+
+static void
+word_hand(struct rrd_store *r, enum batch_what what)
+{
+	struct batch *b = mem_alloc(sizeof(*b));
+
+	b->what = what;
+	batch_hand(r, b);
+}
+
+void
+rrd_tick(struct rrd_store *r, struct mono now)
+{
+	struct mono then = r->ticked;
+
+	if (now.ns - then.ns < NS_PER_S)
+		return;
+	r->ticked = now;
+	journal_write(r);
+	if (then.ns == 0)
+		r->swept.ns = now.ns - SWEEP_NS + SWEEP_FIRST_NS;
+	for (size_t i = 0; i < BUCKETS; i++)
+		bucket_tick(r, &r->buckets[i], then, now);
+	if (now.ns - r->swept.ns < SWEEP_NS)
+		return;
+	r->swept = now;
+	journal_clear(r);
+	word_hand(r, BATCH_SWEEP);
+}
+
+void
+rrd_wanted(struct rrd_store *r, const char *uuid)
+{
+	for (int k = 0; k < RRD_KINDS; k++) {
+		struct object *o = object_find(r, (enum rrd_kind)k, uuid);
+		struct batch *b;
+		if (o == NULL)
+			continue;
+		object_hand(r, o);
+		b = mem_alloc(sizeof(*b));
+		b->what = BATCH_SHOW;
+		b->kind = o->kind;
+		(void)snprintf(b->uuid, sizeof(b->uuid), "%s", uuid);
+		batch_hand(r, b);
+	}
 }
 
 void
 rrd_flush(struct rrd_store *r)
 {
+	all_hand(r);
+	(void)pthread_mutex_lock(&r->lock);
+	while (r->first != NULL || r->busy)
+		(void)pthread_cond_wait(&r->idle, &r->lock);
+	(void)pthread_mutex_unlock(&r->lock);
+}
+
+static void
+thread_start(struct rrd_store *r)
+{
+	pthread_attr_t attr;
+
+	if (pthread_mutex_init(&r->lock, NULL) != 0 ||
+	    pthread_cond_init(&r->work, NULL) != 0 ||
+	    pthread_cond_init(&r->idle, NULL) != 0 || pthread_attr_init(&attr) != 0 ||
+	    pthread_attr_setstacksize(&attr, STACK) != 0 ||
+	    pthread_create(&r->thread, &attr, work, r) != 0) {
+		log_error("no thread can be started");
+		exit(1); /* NOLINT(concurrency-mt-unsafe): the parent starts us again */
+	}
+	(void)pthread_attr_destroy(&attr);
+}
+
+struct rrd_store *
+rrd_store_new(const struct rrd_settings *settings)
+{
+	struct rrd_store *r = mem_alloc(sizeof(*r));
+	struct err e = ERR_INIT;
+
+	r->folder = mem_strdup(settings->folder);
+	r->step_s = settings->step_ns >= NS_PER_S ? settings->step_ns / NS_PER_S : 1;
+	r->guarded_s = settings->guarded_ns >= NS_PER_S ? settings->guarded_ns / NS_PER_S
+							: 1;
+	r->keep_ns = settings->keep_ns;
+	r->journal_fd = -1;
+	if (settings->cached[0] != '\0' &&
+	    !rrdcached_new(&r->cached, settings->cached, &e))
+		log_error("%s: graphs are written directly", e.text);
+	journal_replay(r);
+	thread_start(r);
+	return r;
+}
+
+static void
+objects_free(struct rrd_store *r)
+{
 	for (size_t i = 0; i < BUCKETS; i++)
-		for (struct object *o = r->buckets[i]; o != NULL; o = o->next)
-			object_flush(r, o);
+		while (r->buckets[i] != NULL) {
+			struct object *next = r->buckets[i]->next;
+			free(r->buckets[i]->samples);
+			free(r->buckets[i]);
+			r->buckets[i] = next;
+		}
+}
+
+void
+rrd_store_free(struct rrd_store *r)
+{
+	if (r == NULL)
+		return;
+	journal_write(r);
+	all_hand(r);
+	word_hand(r, BATCH_END);
+	(void)pthread_join(r->thread, NULL);
+	objects_free(r);
+	rrdcached_free(r->cached);
+	if (r->journal_fd >= 0)
+		(void)close(r->journal_fd);
+	buf_done(&r->journal);
+	free(r->folder);
+	free(r);
 }

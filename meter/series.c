@@ -54,11 +54,11 @@ window_begin(struct series *s, struct instant t)
 
 void
 series_epoch(char out[SERIES_EPOCH_MAX], const char *host_uuid, int64_t domain_id,
-    struct instant begun, const char *port)
+    const struct series_run *run, const char *port)
 {
-	(void)snprintf(out, SERIES_EPOCH_MAX, "%s/%lld/%lld%s%s", host_uuid,
-	    (long long)domain_id, (long long)(begun.ns / NS_PER_US),
-	    port[0] != '\0' ? "/" : "", port);
+	(void)snprintf(out, SERIES_EPOCH_MAX, "%s/%lld/%lld%s%s%s", host_uuid,
+	    (long long)domain_id, (long long)(run->begun.ns / NS_PER_US),
+	    run->own ? "!" : "", port[0] != '\0' ? "/" : "", port);
 }
 
 /* Rows of before 041 name the host and the id only: they go on if those are the same. */
@@ -130,7 +130,6 @@ vcpus_take(struct series *s, const struct series_reading *r, struct step *st)
 		uint64_t d = delta_of(st, known, from_zero, known ? s->vcpu_raw[i] : 0,
 		    r->vcpu_ns[i]);
 		s->vcpu_sum += d;
-		s->vcpu_total += d;
 	}
 	s->vcpu_raw = mem_resize(s->vcpu_raw, r->vcpu_count, sizeof(*s->vcpu_raw));
 	memcpy(s->vcpu_raw, r->vcpu_ns, r->vcpu_count * sizeof(*s->vcpu_raw));
@@ -138,7 +137,7 @@ vcpus_take(struct series *s, const struct series_reading *r, struct step *st)
 }
 
 static void
-fields_take(struct series *s, const struct series_reading *r, struct step *st)
+fields_take(struct series *s, struct series_reading *r, struct step *st)
 {
 	/* A field that is new in a life already sampled began after that: from zero. */
 	bool from_zero = s->fresh || s->sampled;
@@ -149,7 +148,7 @@ fields_take(struct series *s, const struct series_reading *r, struct step *st)
 			continue;
 		d = delta_of(st, s->has[f], from_zero, s->raw[f], r->value[f]);
 		s->sum[f] += d;
-		s->total[f] += d;
+		r->delta[f] = d;
 		s->raw[f] = r->value[f];
 		s->has[f] = true;
 	}
@@ -166,7 +165,7 @@ gauges_take(struct series *s, const struct series_reading *r)
 }
 
 bool
-series_take(struct series *s, const struct series_reading *r)
+series_take(struct series *s, struct series_reading *r)
 {
 	struct step st = { .reset = false };
 

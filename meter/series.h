@@ -63,9 +63,6 @@ struct series {
 	uint64_t *vcpu_raw; /* vcpu_count of them */
 	uint64_t gauge[GAUGE_COUNT];
 	bool has_gauge[GAUGE_COUNT];
-	/* since this program began: monotonic, for the graphs only */
-	uint64_t total[FIELD_COUNT];
-	uint64_t vcpu_total;
 };
 
 struct series_reading {
@@ -81,6 +78,7 @@ struct series_reading {
 	const uint64_t *vcpu_ns;
 	uint64_t gauge[GAUGE_COUNT];
 	bool has_gauge[GAUGE_COUNT];
+	uint64_t delta[FIELD_COUNT]; /* out: what was counted since the last one */
 };
 
 /*
@@ -96,15 +94,21 @@ void series_end(struct series *s, struct instant t);
  * been kept by then).  A reading that is not later than the last one changes nothing.
  * Answers whether a counter went down within its run, which it never does by itself.
  */
-bool series_take(struct series *s, const struct series_reading *r);
+bool series_take(struct series *s, struct series_reading *r);
+
+/* When a run of a guest's process began: as the lifetimes say, or as we found. */
+struct series_run {
+	struct instant begun;
+	bool own; /* we found it by its counters */
+};
 
 /*
- * The name of a run of a guest's process, for the epoch: libvirt's ids begin anew with
- * libvirtd, so the instant at which the run began (as the lifetimes say) belongs to it;
- * port tells a card that was plugged out and in again, "" for everything else.
+ * The name of a run, for the epoch: libvirt's ids begin anew with libvirtd, so its begin
+ * belongs to it; port tells a card that was plugged out and in again, "" for everything
+ * else.
  */
 void series_epoch(char out[SERIES_EPOCH_MAX], const char *host_uuid, int64_t domain_id,
-    struct instant begun, const char *port);
+    const struct series_run *run, const char *port);
 
 /* The resource changed its owner: the same counters go on in a new row that begins where
  * the last reading was, so that one who gets it back within the hour has two rows. */

@@ -8,6 +8,7 @@ enum {
 	GAP_STEPS = 3,          /* so many steps without a sample are a gap */
 	ABANDONED_PER_HOST = 4, /* calls that hang at a time: libvirtd has 20 workers */
 	ABANDONED_MOST = 32,    /* on all hosts */
+	HOST_CALLS_MOST = 2,    /* that are no guest's to blame, a lane */
 	PAYLOAD_MAX = 256,
 };
 
@@ -77,7 +78,7 @@ struct meter {
 	int64_t drain_place;
 	bool keep_failing;
 	uint64_t snapshot_hash;
-	struct mono retry, refresh, write, keep_at, drawn, watched;
+	struct mono retry, refresh, write, keep_at, watched;
 	size_t refused;
 	bool refused_told;
 	struct mono refused_at;
@@ -99,6 +100,7 @@ void guest_idle(struct meter *m, struct meter_vm *v);
 
 /* ---- take.c */
 void round_take(struct meter *m, struct meter_host *h, struct read_round *round);
+void site_take(struct meter *m, struct meter_host *h, const struct read_site *site);
 void unmetered_watch(struct meter *m);
 /* Keeps a copy of a row that must still be written although its series goes on or ends.
  */

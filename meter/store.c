@@ -20,8 +20,11 @@ static const struct {
 } kinds[STORE_KINDS] = {
 	[STORE_WINDOW] = { "window", STMT_METER_WINDOW_PUT, WINDOW_VALUES },
 	[STORE_GAP] = { "gap", STMT_METER_GAP_PUT, 5 },
-	[STORE_CONTACT_OK] = { "contact", STMT_METER_CONTACT_OK, 3 },
+	[STORE_CONTACT_OK] = { "contact", STMT_METER_CONTACT_OK, 4 },
 	[STORE_CONTACT_FAILED] = { "contact", STMT_METER_CONTACT_FAILED, 3 },
+	[STORE_POOL] = { "pool", STMT_METER_POOL_PUT, 8 },
+	[STORE_NETWORK] = { "network", STMT_METER_NETWORK_PUT, 7 },
+	[STORE_EVIDENCE] = { "evidence", STMT_METER_EVIDENCE_PUT, 6 },
 	[STORE_SAMPLED] = { "sampled", STMT_METER_SAMPLED, 1 },
 };
 

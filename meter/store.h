@@ -11,6 +11,9 @@ enum store_kind {
 	STORE_GAP,
 	STORE_CONTACT_OK,
 	STORE_CONTACT_FAILED,
+	STORE_POOL,
+	STORE_NETWORK,
+	STORE_EVIDENCE,
 	STORE_SAMPLED, /* tells who asked that a sample is in; after the rows before it */
 	STORE_KINDS
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* take: readings into series, rows and graphs */
+#include "base/counter.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "meter/line.h"
@@ -7,6 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Counters of idle time may step back a little by themselves. */
+#define BOOT_SLACK_NS ((uint64_t)(60 * NS_PER_S))
 
 void
 row_keep(void *context, struct series *s)
@@ -26,25 +30,25 @@ row_keep(void *context, struct series *s)
 	s->dirty = false;
 }
 
-/* ---- which run of the guest's process it is */
-
 /* One look at a guest. */
 struct sight {
-	const struct meter_host *host;
+	struct meter_host *host;
 	const struct read_vm *vm;
-	struct instant at;    /* whole microseconds, as a row keeps them */
-	struct instant known; /* when its run began, as the lifetimes say */
-	struct instant begun; /* the same, or later: a run that nobody saw begin */
+	struct instant at;     /* whole microseconds, as a row keeps them */
+	struct instant known;  /* when its run began, as the lifetimes say */
+	struct series_run run; /* the same, or a guess: a run that nobody saw begin */
 	bool simulated;
 };
 
 /* ---- which run of the guest's process it is */
 
 /*
- * A counter that goes down within a run says that the run is another one, that nobody
- * saw begin: all of the guest's counters began anew with it, also those that are higher
- * by now.  It is taken to have begun just after the last reading of the old one; that
- * stands in the epoch of the guest's own row, so it is known after a restart too.
+ * A counter that goes down within a run, or a host that was booted anew, says that the
+ * run is another one that nobody saw begin: all of the guest's counters began anew with
+ * it, also those that are higher by now.  It is taken to have begun just after the last
+ * reading of the old one; that guess ("!") stands in the epoch of the guest's own row, so
+ * it is known after a restart too, and stays when provision notices later: nothing is
+ * counted twice.
  */
 static void
 run_find(struct sight *g, const struct meter_vm *v)
@@ -52,37 +56,40 @@ run_find(struct sight *g, const struct meter_vm *v)
 	char prefix[READ_UUID_MAX + 24];
 	size_t length;
 	struct instant found;
+	char *end = NULL;
 
 	(void)snprintf(prefix, sizeof(prefix), "%s/%lld/", g->host->uuid,
 	    (long long)g->vm->domain_id);
 	length = strlen(prefix);
 	if (!v->vm.sampled || strncmp(v->vm.epoch, prefix, length) != 0)
 		return;
-	found.ns = (int64_t)strtoll(v->vm.epoch + length, NULL, 10) * NS_PER_US;
-	if (found.ns > g->begun.ns)
-		g->begun = found;
+	found.ns = (int64_t)strtoll(v->vm.epoch + length, &end, 10) * NS_PER_US;
+	if (*end == '!')
+		g->run = (struct series_run){ found, true };
 }
 
 static void
 epoch_of(char out[SERIES_EPOCH_MAX], const struct sight *g, const char *port)
 {
-	series_epoch(out, g->host->uuid, g->vm->domain_id, g->begun, port);
+	series_epoch(out, g->host->uuid, g->vm->domain_id, &g->run, port);
 }
 
-/* Its CPU time falls with the process only. */
+/* Its CPU time falls with the process only; with its host all processes do. */
 static void
 fall_find(struct sight *g, const struct meter_vm *v)
 {
 	const struct series *s = &v->vm;
 	char epoch[SERIES_EPOCH_MAX];
+	bool booted = g->host->rebooted_at.ns > s->through.ns;
 
 	epoch_of(epoch, g, "");
 	if (!s->has[FIELD_CPU] || strcmp(s->epoch, epoch) != 0 ||
-	    g->vm->cpu_ns >= s->raw[FIELD_CPU] || g->at.ns <= s->through.ns)
+	    (!booted && g->vm->cpu_ns >= s->raw[FIELD_CPU]) || g->at.ns <= s->through.ns)
 		return;
-	log_warning("vm %s: its CPU time went down: a run that nobody saw begin",
-	    v->uuid);
-	g->begun.ns = (s->through.ns / NS_PER_US + 1) * NS_PER_US;
+	log_warning("vm %s: %s: a run that nobody saw begin", v->uuid,
+	    booted ? "its host was booted anew" : "its CPU time went down");
+	g->run.begun.ns = (s->through.ns / NS_PER_US + 1) * NS_PER_US;
+	g->run.own = true;
 }
 
 /* ---- one reading */
@@ -101,8 +108,8 @@ reading_of(const struct sight *g, const char *epoch)
 		.epoch = epoch,
 		.simulated = g->simulated };
 
-	if (g->begun.ns != g->known.ns)
-		r.guessed = g->begun;
+	if (g->run.own)
+		r.guessed = g->run.begun;
 	return r;
 }
 
@@ -142,7 +149,7 @@ gap_note(struct meter *m, const struct series *s, const struct series_reading *r
 }
 
 static void
-take(struct meter *m, struct series *s, const struct series_reading *r)
+take(struct meter *m, struct series *s, struct series_reading *r)
 {
 	/* Where it left off must be known first: counters wait. */
 	if (!s->loaded)
@@ -170,6 +177,8 @@ nics_take(struct meter *m, struct meter_vm *v, const struct sight *g)
 		reading_set(&r, FIELD_NET_RX, n->rx_bytes);
 		reading_set(&r, FIELD_NET_TX, n->tx_bytes);
 		take(m, card, &r);
+		g->host->rx_bytes += r.delta[FIELD_NET_RX];
+		g->host->tx_bytes += r.delta[FIELD_NET_TX];
 	}
 }
 
@@ -203,6 +212,7 @@ take_fast(struct meter *m, struct meter_vm *v, struct sight *g)
 	gap_note(m, &v->vm, &r, g->known, m->set.step_ns,
 	    "not sampled; its counters went on and are billed at the end");
 	take(m, &v->vm, &r);
+	g->host->cpu_ns += r.delta[FIELD_CPU];
 	nics_take(m, v, g);
 	measured(m, v);
 }
@@ -254,38 +264,69 @@ take_guarded(struct meter *m, struct meter_vm *v, const struct sight *g)
 
 /* ---- graphs */
 
-static void
-draw_disks(struct meter *m, const struct meter_vm *v, struct instant at)
-{
-	uint64_t rd = 0;
-	uint64_t wr = 0;
-
-	for (const struct meter_device *d = v->volumes; d != NULL; d = d->next) {
-		rd += d->series.total[FIELD_DISK_READ];
-		wr += d->series.total[FIELD_DISK_WRITE];
+#define KNOWN(n)                                                                         \
+	{                                                                                \
+		(n), true                                                                \
 	}
-	const uint64_t values[] = { rd, wr };
-	rrd_add(m->rrd, RRD_VM_DISK, v->uuid, at, values, 2);
+
+static struct rrd_value
+known(const struct read_value *v)
+{
+	return (struct rrd_value){ v->value, v->has };
 }
 
 static void
-draw(struct meter *m, const struct meter_vm *v, const struct read_vm *vm,
-    uint64_t host[4])
+draw_guarded(struct meter *m, const struct read_vm *vm)
+{
+	const struct read_memory *mem = &vm->memory;
+	uint64_t sum[4] = { 0 };
+	struct rrd_value physical = { 0, false };
+	bool disks = vm->disk_count > 0;
+
+	for (size_t i = 0; i < vm->disk_count; i++) {
+		const struct read_disk *d = &vm->disks[i];
+		sum[0] += d->read_bytes;
+		sum[1] += d->write_bytes;
+		sum[2] += d->read_requests;
+		sum[3] += d->write_requests;
+		physical.value += d->physical.value;
+		physical.has = physical.has || d->physical.has;
+	}
+	const struct rrd_value values[] = { { sum[0], disks }, { sum[1], disks },
+		{ sum[2], disks }, { sum[3], disks }, physical, known(&mem->rss),
+		known(&mem->guest_free), known(&vm->steal_ns), known(&mem->major_faults),
+		known(&mem->swap_in), known(&mem->swap_out) };
+	rrd_add(m->rrd, RRD_VM_DISK, vm->uuid, vm->at, values, ARRAY_LEN(values));
+}
+
+static void
+draw_fast(struct meter *m, const struct read_vm *vm)
 {
 	uint64_t rx = 0;
 	uint64_t tx = 0;
+	bool cards = vm->nic_count > 0;
 
-	for (const struct meter_device *d = v->nics; d != NULL; d = d->next) {
-		rx += d->series.total[FIELD_NET_RX];
-		tx += d->series.total[FIELD_NET_TX];
+	for (size_t i = 0; i < vm->nic_count; i++) {
+		rx += vm->nics[i].rx_bytes;
+		tx += vm->nics[i].tx_bytes;
 	}
-	const uint64_t values[] = { 1, v->vm.total[FIELD_CPU], vm->memory_kib * 1024, rx,
-		tx };
-	rrd_add(m->rrd, RRD_VM, v->uuid, vm->at, values, 5);
-	host[0]++;
-	host[1] += v->vm.total[FIELD_CPU];
-	host[2] += rx;
-	host[3] += tx;
+	const struct rrd_value values[] = { KNOWN(1), KNOWN(vm->cpu_ns),
+		KNOWN(vm->memory_kib * 1024), { rx, cards }, { tx, cards },
+		{ vm->vcpu_count, vm->vcpu_count > 0 } };
+	rrd_add(m->rrd, RRD_VM, vm->uuid, vm->at, values, ARRAY_LEN(values));
+}
+
+static void
+draw_host(struct meter *m, const struct meter_host *h, const struct read_round *round)
+{
+	const struct read_host *n = &round->host;
+	const struct rrd_value values[] = { KNOWN(round->count), KNOWN(h->cpu_ns),
+		KNOWN(h->rx_bytes), KNOWN(h->tx_bytes), known(&n->user_ns),
+		known(&n->kernel_ns), known(&n->idle_ns), known(&n->iowait_ns),
+		known(&n->memory_total), known(&n->memory_free),
+		{ (uint64_t)h->latency_us, h->latency_us > 0 } };
+
+	rrd_add(m->rrd, RRD_HOST, h->uuid, m->now.wall, values, ARRAY_LEN(values));
 }
 
 /* ---- a round */
@@ -314,7 +355,7 @@ one_take(struct meter *m, struct meter_host *h, const struct read_vm *vm, bool s
 	/* Cut once, here: what is compared later is the same before and after a restart.
 	 */
 	g.at = instant_floor(vm->at, NS_PER_US);
-	g.begun = g.known = inventory_run(v, h, vm->domain_id, g.at);
+	g.run.begun = g.known = inventory_run(v, h, vm->domain_id, g.at);
 	if (g.known.ns == 0)
 		return false;
 	run_find(&g, v);
@@ -326,26 +367,141 @@ one_take(struct meter *m, struct meter_host *h, const struct read_vm *vm, bool s
 	return true;
 }
 
+/* Its CPUs count since it was booted: less than before is another boot. */
+static void
+boot_watch(struct meter *m, struct meter_host *h, const struct read_host *n)
+{
+	uint64_t total = n->user_ns.value + n->kernel_ns.value + n->idle_ns.value +
+	    n->iowait_ns.value;
+
+	if (!n->user_ns.has || !n->idle_ns.has)
+		return;
+	if (total + BOOT_SLACK_NS < h->cpu_total_ns) {
+		log_warning("host %s: was booted anew, and its guests' counters with it",
+		    h->name);
+		h->rebooted_at = m->now.wall;
+	}
+	h->cpu_total_ns = total;
+}
+
 void
 round_take(struct meter *m, struct meter_host *h, struct read_round *round)
 {
-	uint64_t host[4] = { 0 };
-	bool whole = false;
-
 	h->simulated = h->simulated || round->simulated;
+	if (round->all && !h->simulated)
+		boot_watch(m, h, &round->host);
 	for (size_t i = 0; i < round->count; i++) {
 		const struct read_vm *vm = &round->list[i];
-		const struct meter_vm *v = inventory_vm(&m->in, vm->uuid);
 		if (!one_take(m, h, vm, h->simulated) || m->rrd == NULL)
 			continue;
 		if (vm->fast)
-			draw(m, v, vm, host);
+			draw_fast(m, vm);
 		else
-			draw_disks(m, v, vm->at);
-		whole = whole || vm->fast;
+			draw_guarded(m, vm);
 	}
-	if (whole && m->rrd != NULL && h->lanes[LANE_FAST].all)
-		rrd_add(m->rrd, RRD_HOST, h->uuid, m->now.wall, host, 4);
+	if (round->all && m->rrd != NULL)
+		draw_host(m, h, round);
+}
+
+/* ---- pools, networks, capabilities */
+
+static void
+pool_take(struct meter *m, const struct meter_host *h, const struct read_pool *p)
+{
+	const struct rrd_value values[] = { KNOWN(p->capacity), KNOWN(p->allocation),
+		KNOWN(p->available) };
+	struct buf b = BUF_INIT;
+	char when[CLOCK_TEXT_MAX];
+	char key[160];
+
+	line_number(&b, h->id);
+	line_text(&b, p->uuid);
+	line_text(&b, p->name);
+	line_text(&b, p->state);
+	line_u64(&b, p->capacity);
+	line_u64(&b, p->allocation);
+	line_u64(&b, p->available);
+	line_text(&b, instant_text(m->now.wall, when));
+	(void)snprintf(key, sizeof(key), "pool/%lld/%s", (long long)h->id, p->uuid);
+	(void)closed_add(m, STORE_POOL, key, m->now.wall.ns, buf_take(&b));
+	if (m->rrd != NULL)
+		rrd_add(m->rrd, RRD_POOL, p->uuid, m->now.wall, values,
+		    ARRAY_LEN(values));
+}
+
+static void
+network_take(struct meter *m, const struct meter_host *h, const struct read_network *n)
+{
+	struct buf b = BUF_INIT;
+	char when[CLOCK_TEXT_MAX];
+	char key[160];
+
+	line_number(&b, h->id);
+	line_text(&b, n->uuid);
+	line_text(&b, n->name);
+	line_text(&b, n->bridge);
+	line_text(&b, n->active ? "t" : "f");
+	line_u64_or_null(&b, n->leases.value, n->leases.has);
+	line_text(&b, instant_text(m->now.wall, when));
+	(void)snprintf(key, sizeof(key), "network/%lld/%s", (long long)h->id, n->uuid);
+	(void)closed_add(m, STORE_NETWORK, key, m->now.wall.ns, buf_take(&b));
+}
+
+static void
+sockets_watch(struct meter *m, struct meter_host *h, const struct topology *t)
+{
+	char text[256];
+
+	if (h->sockets != 0 && h->sockets != t->sockets) {
+		(void)snprintf(text, sizeof(text),
+		    "host %s: has %d sockets now, had %d: its licences change; both "
+		    "capabilities are kept in host_evidence",
+		    h->name, t->sockets, h->sockets);
+		log_warning("%s", text);
+		m->ports.alert(m->ports.context, "host.sockets.changed", h->name, true,
+		    text);
+	}
+	h->sockets = t->sockets;
+}
+
+/* The text that sockets are counted from is kept each time that it is another one. */
+static void
+evidence_take(struct meter *m, struct meter_host *h, const char *capabilities)
+{
+	uint64_t hash = counter_epoch(capabilities);
+	struct buf b = BUF_INIT;
+	struct err e = ERR_INIT;
+	struct topology t;
+	char when[CLOCK_TEXT_MAX];
+	char key[160];
+
+	if (hash == h->capabilities_hash)
+		return;
+	h->capabilities_hash = hash;
+	if (!topology_read(&t, capabilities, &e)) {
+		log_warning("host %s: %s", h->name, e.text);
+		return;
+	}
+	sockets_watch(m, h, &t);
+	line_number(&b, h->id);
+	line_text(&b, instant_text(m->now.wall, when));
+	line_number(&b, t.sockets);
+	line_number(&b, t.cores);
+	line_number(&b, t.threads);
+	line_text(&b, capabilities);
+	(void)snprintf(key, sizeof(key), "evidence/%lld/%s", (long long)h->id, when);
+	(void)closed_add(m, STORE_EVIDENCE, key, m->now.wall.ns, buf_take(&b));
+}
+
+void
+site_take(struct meter *m, struct meter_host *h, const struct read_site *site)
+{
+	for (size_t i = 0; i < site->pool_count; i++)
+		pool_take(m, h, &site->pools[i]);
+	for (size_t i = 0; i < site->network_count; i++)
+		network_take(m, h, &site->networks[i]);
+	if (site->capabilities != NULL)
+		evidence_take(m, h, site->capabilities);
 }
 
 /* ---- guests that nobody looks at */

@@ -18,7 +18,6 @@ enum { DRAIN_GROUP = 500, CLOSED_MOST = 1000000 };
 #define SLOW_NS (3 * NS_PER_S)           /* a job that takes longer: it is away */
 #define RETRY_NS (2 * NS_PER_S)          /* how often it is tried while it is away */
 #define REFUSED_AGAIN_NS (60 * NS_PER_S) /* when a refused row is tried again */
-#define DRAW_NS (30 * NS_PER_S)
 #define REFRESH_SHARE 20 /* the inventory is read for a twentieth of the time at most */
 
 /* ---- what this machine kept */
@@ -425,8 +424,10 @@ contact_add(struct store_job *job, struct meter_host *h)
 	line_text(&b, instant_text(failing ? h->failing_since : h->last_ok, when));
 	if (failing)
 		line_text(&b, h->error);
-	else
+	else {
 		line_number(&b, h->latency_us);
+		line_u64_or_null(&b, h->cpu_total_ns, h->cpu_total_ns > 0);
+	}
 	store_job_add(job, failing ? STORE_CONTACT_FAILED : STORE_CONTACT_OK,
 	    buf_take(&b));
 	h->contact_dirty = false;
@@ -783,10 +784,8 @@ write_step(struct meter *m)
 		database_lost(m, "database: no answer for 3 s");
 	if (m->away && m->in.unloaded > 0 && m->kept_count > 0)
 		inventory_each(&m->in, load_one_kept, m);
-	if (m->rrd != NULL && m->now.mono.ns - m->drawn.ns >= DRAW_NS) {
-		m->drawn = m->now.mono;
-		rrd_flush(m->rrd);
-	}
+	if (m->rrd != NULL)
+		rrd_tick(m->rrd, m->now.mono);
 }
 
 void

@@ -3,7 +3,10 @@
 -- What is to be sampled, as one snapshot: the lines of meter/inventory.c, letter first.
 
 -- name: meter_hosts
-select 'h', id, uuid, name, uri, simulated from host where removed is null and state <> 'Removed' order by id
+select 'h', h.id, h.uuid, h.name, h.uri, h.simulated, c.cpu_total_ns,
+    (select e.sockets from host_evidence e where e.host_id = h.id order by e.seen desc limit 1)
+from host h left join host_contact c on c.host_id = h.id
+where h.removed is null and h.state <> 'Removed' order by h.id
 -- name: meter_zones
 -- Zones whose hours begin inside a UTC hour, for 40 days: since when, how many seconds after it.
 with zones as (
@@ -108,13 +111,36 @@ where excluded.through > usage_window.through
 insert into meter_gap (account_id, resource_id, gap_from, gap_to, reason)
 values ($1::bigint, $2::bigint, $3::timestamptz, $4::timestamptz, $5) on conflict do nothing
 -- name: meter_contact_ok
-insert into host_contact (host_id, last_ok, latency_us) values ($1::bigint, $2::timestamptz, $3::bigint)
+insert into host_contact (host_id, last_ok, latency_us, cpu_total_ns)
+values ($1::bigint, $2::timestamptz, $3::bigint, $4::bigint)
 on conflict (host_id) do update set last_ok = excluded.last_ok, failing_since = null, error = null,
-    latency_us = excluded.latency_us
+    latency_us = excluded.latency_us, cpu_total_ns = coalesce(excluded.cpu_total_ns, host_contact.cpu_total_ns)
 -- name: meter_contact_failed
 insert into host_contact (host_id, failing_since, error) values ($1::bigint, $2::timestamptz, $3)
 on conflict (host_id) do update set failing_since = coalesce(host_contact.failing_since, excluded.failing_since),
     error = excluded.error
+-- name: meter_pool_put
+insert into host_pool (host_id, uuid, name, state, capacity_bytes, allocation_bytes, available_bytes, seen)
+values ($1::bigint, $2::uuid, $3, $4, $5::bigint, $6::bigint, $7::bigint, $8::timestamptz)
+on conflict (host_id, uuid) do update set name = excluded.name, state = excluded.state,
+    capacity_bytes = excluded.capacity_bytes, allocation_bytes = excluded.allocation_bytes,
+    available_bytes = excluded.available_bytes, seen = excluded.seen
+where excluded.seen > host_pool.seen
+-- name: meter_network_put
+insert into host_network (host_id, uuid, name, bridge, active, leases, seen)
+values ($1::bigint, $2::uuid, $3, $4, $5::boolean, $6::integer, $7::timestamptz)
+on conflict (host_id, uuid) do update set name = excluded.name, bridge = excluded.bridge, active = excluded.active,
+    leases = excluded.leases, seen = excluded.seen
+where excluded.seen > host_network.seen
+-- name: meter_evidence_put
+-- What sockets were counted from: a new row whenever it is another text.
+insert into host_evidence (host_id, seen, sha256, sockets, cores, threads, capabilities)
+select $1::bigint, $2::timestamptz, encode(sha256(convert_to($6, 'UTF8')), 'hex'), $3::integer, $4::integer,
+    $5::integer, $6
+where not exists (select from (select sha256 from host_evidence where host_id = $1::bigint and seen <= $2::timestamptz
+        order by seen desc limit 1) l
+    where l.sha256 = encode(sha256(convert_to($6, 'UTF8')), 'hex'))
+on conflict do nothing
 -- name: meter_sampled
 -- To whoever asked for a sample: it is in the tables.
 select pg_notify('jeoul_sampled', $1)

@@ -24,7 +24,7 @@ rrd_round(void *context)
 	const char *argv[VALUES_MOST];
 
 	for (int v = 0; v < w->values; v++, w->at_s += STEP_S) {
-		(void)snprintf(text[v], TEXT_MAX, "%ld:1:%ld:%ld:%ld:%ld", w->at_s,
+		(void)snprintf(text[v], TEXT_MAX, "%ld:1:%ld:%ld:%ld:%ld:1", w->at_s,
 		    w->at_s, w->at_s, w->at_s, w->at_s);
 		argv[v] = text[v];
 	}
@@ -46,7 +46,7 @@ main(int argc, char **argv)
 		(void)fprintf(stderr, "usage: floor_rrd FOLDER VALUES\n");
 		return 2;
 	}
-	(void)snprintf(pattern, sizeof(pattern), "%s/v1/vm/*/*.rrd", argv[1]);
+	(void)snprintf(pattern, sizeof(pattern), "%s/v2/vm/*/*.rrd", argv[1]);
 	if (glob(pattern, 0, NULL, &w.files) != 0) {
 		(void)fprintf(stderr, "no file like %s\n", pattern);
 		return 1;

@@ -24,11 +24,12 @@ graphs_round(void *context)
 	for (unsigned long v = 0; v < w->values; v++, w->at_s += STEP_S)
 		for (unsigned long i = 0; i < w->objects; i++) {
 			uint64_t n = (uint64_t)w->at_s * (i + 1);
-			const uint64_t values[] = { 1, n, n, n, n };
+			const struct rrd_value values[] = { { 1, true }, { n, true },
+				{ n, true }, { n, true }, { n, true }, { 1, true } };
 			(void)snprintf(uuid, sizeof(uuid),
 			    "%08lx-0000-4000-8000-000000000000", i << 16);
 			rrd_add(w->store, RRD_VM, uuid,
-			    (struct instant){ w->at_s * NS_PER_S }, values, 5);
+			    (struct instant){ w->at_s * NS_PER_S }, values, 6);
 		}
 	rrd_flush(w->store);
 	return w->objects * w->values;
@@ -38,12 +39,16 @@ int
 main(int argc, char **argv)
 {
 	struct work w = { .at_s = BEGIN_S };
+	struct rrd_settings settings = { .step_ns = STEP_S * NS_PER_S,
+		.guarded_ns = 6 * (STEP_S * NS_PER_S),
+		.cached = "" };
 
 	if (argc != 4) {
 		(void)fprintf(stderr, "usage: meter_graphs FOLDER OBJECTS VALUES\n");
 		return 2;
 	}
-	w.store = rrd_store_new(argv[1], STEP_S * NS_PER_S, 6 * (STEP_S * NS_PER_S));
+	settings.folder = argv[1];
+	w.store = rrd_store_new(&settings);
 	w.objects = strtoul(argv[2], NULL, 10);
 	w.values = strtoul(argv[3], NULL, 10);
 	return bench_serve(graphs_round, &w, 0);

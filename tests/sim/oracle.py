@@ -596,8 +596,10 @@ class Rows:
             return
         before = self.stretch_of(i - 1)
         then = [v[0] if v else None for v in self.reader(before.part)(self.x.read[i - 1])]
-        known_as_one = (before.epoch, before.begun, before.part.port) == (
-            st.epoch, st.begun, st.part.port)
+        # A run that was seen to be another one before it was told stays that one: its
+        # begin is told late, and nothing counts twice.
+        known_as_one = (before.epoch, before.part.port) == (st.epoch, st.part.port) and (
+            before.begun == st.begun or self._guess(i, st) is not None)
         if not known_as_one or self._drop_between(i - 1, i):
             self._whole(row, now)
             return
@@ -626,21 +628,20 @@ class Rows:
 
     # ---- as the table has it
 
-    def begun_of(self, i, st):
-        """The run's begin as it is known, or since it was seen to be another one."""
-        begun = st.begun
+    def _guess(self, i, st):
+        """The begin of a run that was seen to be another one, as long as its id is the same."""
+        found = None
         for index, at in self.drops or self.new_runs:
-            if index <= self.x.index[i] and at > begun and self._holds(
-                    index, st, self.x.index[i]):
-                begun = at
-        return begun
+            if index <= self.x.index[i] and self._holds(index, st, self.x.index[i]):
+                found = at
+        return found
 
     def _holds(self, index, st, own):
-        """A drop belongs to the run under which it was seen, until the guest has another."""
+        """A drop belongs to the id under which it was seen, until the guest has another."""
         if self.of_guest is None:
             return True
         name, turn = self.of_guest.place(index)
-        return name == (st.epoch, st.begun) and turn == self.of_guest.place(own)[1]
+        return name == st.epoch and turn == self.of_guest.place(own)[1]
 
     def place(self, index):
         """Of the guest's own readings: which run the last one up to there was of, and how
@@ -651,7 +652,7 @@ class Rows:
     def _turns(self):
         self.names, self.turns = [], []
         for st in self.x.stretches:
-            name = (st.epoch, st.begun)
+            name = st.epoch
             changed = not self.names or name != self.names[-1]
             self.turns.append((self.turns[-1] if self.turns else 0) + changed)
             self.names.append(name)
@@ -660,7 +661,8 @@ class Rows:
         x, last = self.x, row.last if upto is None else upto
         st = self.stretch_of(last)
         now = self.reader(st.part)(x.read[last])
-        epoch = f"{st.epoch}/{self.begun_of(last, st)}"
+        guess = self._guess(last, st)
+        epoch = f"{st.epoch}/{st.begun}" if guess is None else f"{st.epoch}/{guess}!"
         if st.part.port != "-":
             epoch += "/" + st.part.port
         words = [str(row.account), str(x.rid), str(row.begin // US), str(row.end // US),

@@ -661,12 +661,17 @@ status(void *unused_context unused, const char *unused_text unused)
 void
 rrd_add(struct rrd_store *unused_r unused, enum rrd_kind unused_kind unused,
     const char *unused_uuid unused, struct instant unused_t unused,
-    const uint64_t *unused_values unused, int unused_count unused)
+    const struct rrd_value *unused_values unused, int unused_count unused)
 {
 }
 
 void
-rrd_flush(struct rrd_store *unused_r unused)
+rrd_tick(struct rrd_store *unused_r unused, struct mono unused_now unused)
+{
+}
+
+void
+rrd_wanted(struct rrd_store *unused_r unused, const char *unused_uuid unused)
 {
 }
 

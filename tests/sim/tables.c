@@ -938,7 +938,7 @@ write_do(struct db *db, unsigned stmt, const char *const *v)
 		refused_put(db, v);
 }
 
-static const size_t columns_of[] = { [STMT_METER_HOSTS] = 6,
+static const size_t columns_of[] = { [STMT_METER_HOSTS] = 8,
 	[STMT_METER_ZONES] = 4,
 	[STMT_METER_ACCOUNTS] = 4,
 	[STMT_METER_CUTS] = 3,

@@ -1,9 +1,16 @@
 """The collector over real guests: cards, disks, hung guests, hosts that go away."""
 import contextlib
+import hashlib
+import json
 import os
 import pathlib
+import re
+import shutil
 import signal
+import socket
 import sqlite3
+import subprocess
+import tempfile
 import time
 
 from conftest import BIN, TOP, Stack, run, wait_for
@@ -222,3 +229,155 @@ def test_ids_that_begin_anew_are_another_run(stack):
     last = rows()
     assert last[0] != epoch
     assert usage(stack, uuid)["cpu_ns"] - before["cpu_ns"] == last[1], "all that the new run has used"
+
+
+# ---- hosts
+
+def test_what_is_made_up_says_so_and_a_hung_host_delays_itself_alone(stack):
+    stack.jeoul("host", "add", "test:///default", "--name", "made-up")  # has one guest, called test
+    try:
+        wait_for("its guests", lambda: stack.sql("""select count(*) from usage_window w join vm v on v.id = w.vm_id
+            where v.name = 'test'""")[0][0] >= 1, 30)
+        assert stack.sql("""select w.simulated, count(*) from usage_window w join vm v on v.id = w.vm_id
+            where v.name = 'test' group by 1""") == [(True, stack.sql("""select count(*) from usage_window w
+            join vm v on v.id = w.vm_id where v.name = 'test'""")[0][0])]
+        assert stack.sql("""select count(*) from usage_window w join vm v on v.id = w.vm_id
+            where v.name <> 'test' and w.simulated""")[0][0] == 0
+        uuid = stack.vms["web1"]
+        sampled_after(stack, uuid)
+        before, mine = usage(stack, uuid), stack.guest(uuid, "report")["total"]
+        libvirtd = stack.child("libvirtd")["pid"]
+        seen, start = [], time.monotonic()
+        os.kill(libvirtd, signal.SIGSTOP)
+        try:
+            while time.monotonic() - start < 16:
+                through = stack.sql("""select max(w.through) from usage_window w join vm v on v.id = w.vm_id
+                    where v.name = 'test'""")[0][0]
+                seen += [through] if seen[-1:] != [through] else []
+                time.sleep(0.2)
+            failing = stack.sql("""select c.error from host_contact c join host h on h.id = c.host_id
+                where h.name <> 'made-up' and c.failing_since is not null""")
+            assert failing and "no answer" in failing[0][0]
+        finally:
+            os.kill(libvirtd, signal.SIGCONT)
+        worst = max((b - a).total_seconds() for a, b in zip(seen, seen[1:]))
+        print(f"the other host's widest step while libvirtd hung: {worst:.1f} s")
+        assert worst < 3.5
+        sampled_after(stack, uuid)
+        wait_for("the calls that hung", lambda: "hang" not in stack.child("meter")["status"], 30)
+        after, its = usage(stack, uuid), stack.guest(uuid, "report")["total"]
+        assert after["wr"] - before["wr"] == its["wr_bytes"] - mine["wr_bytes"]
+        assert abs(after["vcpu_ns"] - before["vcpu_ns"] - (its["busy_ticks"] - mine["busy_ticks"]) * 10**7) < 10**9
+        wait_for("the gap to be told", lambda: stack.sql("""select count(*) from meter_gap g
+            where gap_to - gap_from > interval '10 s' and resource_id = (select id from vm where uuid = %s)""",
+            uuid)[0][0] >= 1, 10)
+    finally:
+        stack.jeoul("host", "remove", "made-up")
+
+
+def test_a_hosts_pools_networks_and_evidence(stack):
+    rows = wait_for("evidence", lambda: stack.sql("""select e.sockets, e.cores, e.threads, e.sha256, e.capabilities
+        from host_evidence e join host h on h.id = e.host_id where not h.simulated"""), 20)
+    assert len(rows) == 1, "one row, since it says the same each time"
+    sockets, cores, threads, sha, xml = rows[0]
+    assert hashlib.sha256(xml.encode()).hexdigest() == sha
+    assert len(set(re.findall(r"socket_id='(\d+)'", xml))) == sockets and cores <= threads
+    assert stack.sql("select sockets from host where not simulated and removed is null")[0][0] == sockets
+    pools = {r[0]: r[1:] for r in stack.sql("""select p.name, p.state, p.capacity_bytes, p.available_bytes
+        from host_pool p join host h on h.id = p.host_id where not h.simulated and h.removed is null""")}
+    disk = os.statvfs(stack.state / "images")
+    assert pools["jeoul"][0] == "running" and pools["jeoul"][1] == disk.f_blocks * disk.f_frsize
+    wait_for("the guests' leases", lambda: stack.sql("""select n.active, n.bridge, n.leases >= %s from host_network n
+        join host h on h.id = n.host_id where n.name = 'default' and not h.simulated and h.removed is null""",
+        len(stack.vms)) == [(True, "jeoulbr0", True)], 20)
+
+
+def test_local_hours_of_zones_off_the_hour_are_known(stack):
+    stack.jeoul("account", "create", "bharat", "--username", "bharat", "--password", "a long password",
+                "--timezone", "Asia/Kolkata")
+    account = str(stack.sql("select id from account where name = 'bharat'")[0][0])
+
+    def lines():
+        return [l.split("\t") for l in (stack.state / "spool/meter/inventory").read_text().splitlines()]
+    wait_for("its zone", lambda: [l for l in lines() if l[0] == "a" and l[1] == account and l[2] == "Asia/Kolkata"], 15)
+    assert [l for l in lines() if l[0] == "z" and l[1] == "Asia/Kolkata" and l[3] == "1800"], "at +05:30 hours begin at :30"
+    assert not [l for l in lines() if l[0] == "a" and l[2] in ("UTC", "Europe/Madrid")], "others need no line"
+
+
+# ---- graphs
+
+def graph(stack, kind, uuid, *more, seconds=300):
+    now = int(time.time())
+    stack.sql("select pg_notify('jeoul_graph', %s)", str(uuid))
+    return run(BIN / "jeoul-graph", stack.state / "rrd", kind, uuid, now - seconds, now, 1, *more, check=False)
+
+
+def test_graphs_through_rrdcached():
+    """The setting meter.rrdcached: values wait in the daemon and are in the file when somebody looks."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="jeoul-rrdcached-", dir="/tmp"))
+    folder.chmod(0o755)
+    sock = folder / "sock"
+    daemon = subprocess.Popen(["rrdcached", "-g", "-m", "0666", "-l", f"unix:{sock}", "-p", folder / "pid",
+                               "-w", "3600", "-f", "7200"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    s = Stack(**{"meter.step": "1s", "meter.guarded_step": "2s", "meter.rrdcached": f"unix:{sock}"})
+
+    def stats():
+        with socket.socket(socket.AF_UNIX) as link:
+            link.settimeout(5)
+            link.connect(str(sock))
+            link.sendall(b"STATS\n")
+            answer = b""
+            while answer.count(b"\n") < 1 + int(answer.split(b" ")[0] or 0) or not answer:
+                answer += link.recv(65536)
+        return {k: int(v) for k, v in (l.split(": ") for l in answer.decode().splitlines()[1:])}
+    try:
+        wait_for("rrdcached", sock.exists, 10)
+        s.start()
+        host = wait_for("a host", lambda: s.sql("select uuid from host where state = 'Up' and not simulated"), 60)[0][0]
+
+        def points():
+            done = graph(s, "host", host)
+            if done.returncode:
+                return 0
+            return sum(v is not None for v in json.loads(done.stdout)["series"]["mem_total"])
+        wait_for("points of the graph", lambda: points() >= 8, 40)
+        count = stats()
+        assert count["UpdatesReceived"] >= 8 and count["FlushesReceived"] >= 1
+        path = next((s.state / "rrd/v2/host").glob(f"*/{host}.rrd"))
+        before = points()
+        # It goes away: nothing but graphs waits, and what was gathered meanwhile comes after.
+        daemon.send_signal(signal.SIGKILL)
+        daemon.wait(10)
+        sock.unlink()
+        last = int(run("rrdtool", "last", path).stdout)
+        wait_for("some steps without it", lambda: time.time() > last + 12, 20)
+        daemon = subprocess.Popen(["rrdcached", "-g", "-m", "0666", "-l", f"unix:{sock}", "-p", folder / "pid2",
+                                   "-w", "3600", "-f", "7200"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for("rrdcached", sock.exists, 10)
+        wait_for("all its points", lambda: points() >= before + 10, 30)
+        assert "rrdcached takes values again" in (s.state / "log/jeould.log").read_text()
+    finally:
+        s.remove()
+        daemon.kill()
+        daemon.wait(10)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_graphs_and_pictures_of_guests(stack):
+    uuid = stack.vms["web1"]
+    os.kill(stack.child("meter")["pid"], signal.SIGKILL)  # what it had gathered is drawn by the next one
+    wait_for("the collector", stack.ready, 20)
+    sampled_after(stack, uuid)
+
+    def columns():
+        done = graph(stack, "vm", uuid)
+        return json.loads(done.stdout)["series"] if done.returncode == 0 else {}
+    found = wait_for("the columns", lambda: (c := columns()) and all(
+        any(v is not None for v in c.get(n, ())) for n in ("up", "cpu", "mem", "rx", "rd", "phys", "mem_rss")) and c, 40)
+    assert max(v for v in found["mem"] if v is not None) == 96 << 20
+    assert 0 < max(v for v in found["cpu"] if v is not None) <= 110
+    for kind, begin in (("png", b"\x89PNG"), ("svg", b"<?xml")):
+        now = int(time.time())
+        picture = subprocess.run([BIN / "jeoul-graph", stack.state / "rrd", "vm", uuid, str(now - 300), str(now), "1",
+                                  kind, "cpu", "500", "150", "web1"], capture_output=True, timeout=30)
+        assert picture.returncode == 0 and picture.stdout.startswith(begin) and len(picture.stdout) > 1000

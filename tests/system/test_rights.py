@@ -11,7 +11,7 @@ ROLES = ("provision", "meter", "billing", "snmp", "web")
 # May change in every way, by the roles that its rights name: they say what is, not what was.
 PRESENT = {"domain", "account", "app_user", "session", "zone", "host", "host_contact", "offering", "template",
            "vm", "volume", "nic", "job", "lease", "alarm", "delivery", "tariff", "schema_migration",
-           "meter_refused", "meter_grain", "issuer", "billing_terms", "billing_trouble",
+           "meter_refused", "meter_grain", "host_pool", "host_network", "issuer", "billing_terms", "billing_trouble",
            "storage_pool", "disk_offering", "template_copy", "snapshot", "snapshot_policy", "vm_snapshot", "network",
            "tag", "key_pair"}
 # Rows may leave these: log-ins, leases and what tenants pin on their things are no history.
@@ -30,7 +30,7 @@ CHANGE = {
 }
 KEYS = {"resource_kind", "vm_id"}  # of usage_window: belong to its key
 INSERT = {"lifetime": {"provision"}, "usage_window": {"meter"}, "meter_gap": {"meter"},
-          "billing_calendar": {"billing"}, "accrual": {"billing"}, "accrual_run": {"billing"},
+          "host_evidence": {"meter"}, "billing_calendar": {"billing"}, "accrual": {"billing"}, "accrual_run": {"billing"},
           "billing_period": {"billing"}, "statement": {"billing"}, "statement_line": {"billing"},
           "statement_number": {"billing"}, "ledger_entry": set(), "credit_grant": set(), "chain": set(),
           "chain_head": set(), "tariff_version": {"web"}, "account_tariff": {"web"}, "notification": {"snmp"}}

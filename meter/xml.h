@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* domain: which network card is which, by a guest's XML; domain.c knows libxml2 */
+/* xml: what the collector reads of libvirt's XML; only xml.c knows libxml2 */
 #pragma once
 #include "base/err.h"
 #include <stddef.h>
@@ -31,3 +31,12 @@ const struct domain_nic *domain_nic_find(const struct domain_nics *nics,
 
 /* "52:54:00:AA:..." -> lower case, cut to its room. */
 void domain_mac_copy(char out[DOMAIN_MAC_MAX], const char *mac);
+
+/* What a host's capabilities say of its CPUs, by distinct ids (monitoring 1.3). */
+struct topology {
+	int sockets, cores, threads;
+};
+
+/* ERR_INPUT when no CPU names its socket: then they can't be counted. */
+must_check bool topology_read(struct topology *out, const char *capabilities,
+    struct err *e);

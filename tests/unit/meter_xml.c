@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which network card is which. */
-#include "meter/domain.h"
+/* Which network card is which, and how many sockets a host has. */
+#include "meter/xml.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -57,12 +57,41 @@ what_is_no_domain_is_refused(void **unused_state unused)
 	domain_nics_done(&nics);
 }
 
+#define CPU(id, socket, core)                                                            \
+	"<cpu id='" #id "' socket_id='" #socket "' die_id='0' core_id='" #core "'/>"
+
+/* Two packages of two NUMA cells each (NPS2), two threads a core. */
+static void
+sockets_are_packages_whatever_the_cells(void **unused_state unused)
+{
+	static const char capabilities[] =
+	    "<capabilities><host><topology><cells num='4'>"
+	    "<cell id='0'><cpus num='2'>" CPU(0, 0, 0) CPU(4, 0,
+		0) "</cpus></cell>"
+		   "<cell id='1'><cpus num='2'>" CPU(1, 0, 1) CPU(5, 0,
+		       1) "</cpus></cell>"
+			  "<cell id='2'><cpus num='2'>" CPU(2, 36, 0) CPU(6, 36,
+			      0) "</cpus></cell>"
+				 "<cell id='3'><cpus num='3'>" CPU(3, 36, 1)
+				     CPU(7, 36, 1) "<cpu id='8'/>"
+						   "</cpus></cell></cells></topology></"
+						   "host></capabilities>";
+	struct topology t = { 0, 0, 0 };
+	struct err e = ERR_INIT;
+
+	assert_true(topology_read(&t, capabilities, &e));
+	assert_true(t.sockets == 2 && t.cores == 4 && t.threads == 8);
+	assert_false(topology_read(&t, "<capabilities><host/></capabilities>", &e));
+	assert_int_equal(t.sockets, 2);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_card_is_found_by_its_name_on_the_host),
 		cmocka_unit_test(what_is_no_domain_is_refused),
+		cmocka_unit_test(sockets_are_packages_whatever_the_cells),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

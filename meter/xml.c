@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* domain: which network card is which; the one file of the collector that knows libxml2
  */
-#include "meter/domain.h"
+#include "meter/xml.h"
 #include "base/mem.h"
 #include <libxml/parser.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 /* libxml2's strings are unsigned; its own BAD_CAST would drop the const. */
 #define TEXT (const xmlChar *)
 
-enum { XML_BYTES_MOST = 4 * 1024 * 1024 };
+enum { XML_BYTES_MOST = 4 * 1024 * 1024, CPUS_MOST = 8192 };
 
 static bool
 is(const xmlNode *n, const char *name)
@@ -126,4 +126,87 @@ domain_nic_find(const struct domain_nics *nics, const char *target)
 		    strcmp(nics->list[i].target, target) == 0)
 			return &nics->list[i];
 	return NULL;
+}
+
+/* ---- topology */
+
+struct ids {
+	long socket, die, core;
+};
+
+static int
+ids_order(const void *a, const void *b)
+{
+	const struct ids *x = a;
+	const struct ids *y = b;
+
+	if (x->socket != y->socket)
+		return x->socket < y->socket ? -1 : 1;
+	if (x->die != y->die)
+		return x->die < y->die ? -1 : 1;
+	return (x->core > y->core) - (x->core < y->core);
+}
+
+static long
+id_of(xmlNodePtr cpu, const char *name)
+{
+	char text[24];
+
+	attribute(cpu, name, text, sizeof(text));
+	return strtol(text, NULL, 10);
+}
+
+/* The CPUs of one NUMA cell; those that are not there now name no socket. */
+static size_t
+cell_add(xmlNodePtr cell, struct ids **list, size_t count)
+{
+	xmlNodePtr cpus = child(cell, "cpus");
+
+	for (xmlNodePtr n = cpus != NULL ? cpus->children : NULL;
+	     n != NULL && count < CPUS_MOST; n = n->next) {
+		if (!is(n, "cpu") || xmlHasProp(n, TEXT "socket_id") == NULL)
+			continue;
+		*list = mem_resize(*list, count + 1, sizeof(**list));
+		(*list)[count++] = (struct ids){ id_of(n, "socket_id"),
+			id_of(n, "die_id"), id_of(n, "core_id") };
+	}
+	return count;
+}
+
+static void
+topology_count(struct topology *out, struct ids *list, size_t count)
+{
+	qsort(list, count, sizeof(*list), ids_order);
+	*out = (struct topology){ 0, 0, (int)count };
+	for (size_t i = 0; i < count; i++) {
+		bool new_socket = i == 0 || list[i].socket != list[i - 1].socket;
+		out->sockets += new_socket;
+		out->cores += new_socket || ids_order(&list[i], &list[i - 1]) != 0;
+	}
+}
+
+bool
+topology_read(struct topology *out, const char *capabilities, struct err *e)
+{
+	xmlDocPtr doc = parse(capabilities, "capabilities", e);
+	struct ids *list = NULL;
+	size_t count = 0;
+	xmlNodePtr cells;
+
+	if (doc == NULL)
+		return false;
+	cells = child(child(child(xmlDocGetRootElement(doc), "host"), "topology"),
+	    "cells");
+	for (xmlNodePtr n = cells != NULL ? cells->children : NULL; n != NULL;
+	     n = n->next)
+		if (is(n, "cell"))
+			count = cell_add(n, &list, count);
+	xmlFreeDoc(doc);
+	if (count > 0)
+		topology_count(out, list, count);
+	free(list);
+	return count > 0 ||
+	    err_set(e, ERR_INPUT,
+		"the capabilities name no CPU with a socket_id: its sockets can't be "
+		"counted");
 }

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* graph: one question about an object's graph, answered as columns or as a picture */
+#include "meter/graph.h"
+#include "base/mem.h"
+#include "meter/rrd_kinds.h"
+#include <math.h>
+#include <rrd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { ROWS_MOST = 4000, WORDS_MOST = 16 + 3 * 2 * RRD_FIELDS_MOST };
+
+/* What one file answered. */
+struct fetched {
+	time_t start, end;
+	unsigned long step;
+	unsigned long sources;
+	char **names;
+	rrd_value_t *data;
+};
+
+static void
+fetched_done(struct fetched *f)
+{
+	for (unsigned long i = 0; i < f->sources; i++)
+		free(f->names[i]);
+	free(f->names);
+	free(f->data);
+}
+
+static bool
+fetch(struct fetched *f, const struct graph_query *q, enum rrd_kind kind)
+{
+	char path[RRD_PATH_MAX];
+
+	memset(f, 0, sizeof(*f));
+	f->start = (time_t)q->from;
+	f->end = (time_t)q->to;
+	f->step = q->step > 0 ? (unsigned long)q->step : 1;
+	rrd_path(path, q->folder, kind, q->uuid);
+	return access(path, R_OK) == 0 &&
+	    rrd_fetch_r(path, "AVERAGE", &f->start, &f->end, &f->step, &f->sources,
+		&f->names, &f->data) == 0;
+}
+
+/* ---- columns */
+
+static const struct rrd_source *
+source_of(enum rrd_kind kind, const char *name)
+{
+	for (const struct rrd_source *s = rrd_layouts[kind].sources; s->name != NULL; s++)
+		if (strcmp(s->name, name) == 0)
+			return s;
+	return NULL;
+}
+
+static void
+value_put(struct buf *out, double v)
+{
+	if (isnan(v))
+		buf_puts(out, "null");
+	else
+		buf_printf(out, "%.10g", v);
+}
+
+/* Rows on the grid of the first file, whatever the steps of this one are. */
+static void
+column_put(struct buf *out, const struct fetched *f, const struct fetched *grid,
+    unsigned long column, double divisor)
+{
+	size_t rows = (size_t)(grid->end - grid->start) / grid->step;
+	size_t own = (size_t)(f->end - f->start) / f->step;
+
+	for (size_t i = 0; i < rows && i < ROWS_MOST; i++) {
+		time_t at = grid->start + (time_t)(i * grid->step);
+		size_t row = at < f->start ? own : (size_t)(at - f->start) / f->step;
+		if (i > 0)
+			buf_putc(out, ',');
+		value_put(out,
+		    row < own ? f->data[row * f->sources + column] / divisor
+			      : (double)NAN);
+	}
+}
+
+static void
+columns_put(struct buf *out, const struct fetched *f, const struct fetched *grid,
+    enum rrd_kind kind, bool *comma)
+{
+	for (unsigned long d = 0; d < f->sources; d++) {
+		const struct rrd_source *s = source_of(kind, f->names[d]);
+		if (s == NULL)
+			continue;
+		buf_printf(out, "%s\"%s\":[", *comma ? "," : "", s->shown);
+		*comma = true;
+		column_put(out, f, grid, d, (double)s->divisor);
+		buf_putc(out, ']');
+	}
+}
+
+static bool
+json_run(const struct graph_query *q, const enum rrd_kind *kinds, size_t count,
+    struct buf *out, struct err *e)
+{
+	struct fetched grid;
+	bool comma = false;
+
+	if (!fetch(&grid, q, kinds[0])) {
+		fetched_done(&grid);
+		return err_set(e, ERR_NOT_FOUND, "there is no graph of %s %s yet",
+		    q->object, q->uuid);
+	}
+	buf_printf(out, "{\"start\":%lld,\"step\":%lu,\"series\":{",
+	    (long long)grid.start, grid.step);
+	columns_put(out, &grid, &grid, kinds[0], &comma);
+	for (size_t i = 1; i < count; i++) {
+		struct fetched more;
+		if (fetch(&more, q, kinds[i]))
+			columns_put(out, &more, &grid, kinds[i], &comma);
+		fetched_done(&more);
+	}
+	buf_puts(out, "}}");
+	fetched_done(&grid);
+	return true;
+}
+
+/* ---- pictures */
+
+/* librrd's own words, one argument each. */
+struct words {
+	char *list[WORDS_MOST];
+	int count;
+};
+
+static void
+word_add(struct words *w, char *word)
+{
+	if (w->count < WORDS_MOST)
+		w->list[w->count++] = word;
+	else
+		free(word);
+}
+
+/* A colon ends a word of librrd's. */
+static char *
+quoted(const char *text)
+{
+	struct buf b = BUF_INIT;
+
+	for (const char *p = text; *p != '\0'; p++) {
+		if (*p == ':' || *p == '\\')
+			buf_putc(&b, '\\');
+		buf_putc(&b, *p);
+	}
+	buf_puts(&b, "");
+	return buf_take(&b);
+}
+
+static int
+lines_add(struct words *w, const struct graph_query *q, enum rrd_kind kind, int drawn)
+{
+	char path[RRD_PATH_MAX];
+
+	rrd_path(path, q->folder, kind, q->uuid);
+	if (access(path, R_OK) != 0)
+		return drawn;
+	scoped_free char *safe = quoted(path);
+	for (const struct rrd_source *s = rrd_layouts[kind].sources; s->name != NULL;
+	     s++) {
+		if (strcmp(s->topic, q->topic) != 0)
+			continue;
+		word_add(w, mem_printf("DEF:v%d=%s:%s:AVERAGE", drawn, safe, s->name));
+		word_add(w,
+		    mem_printf("CDEF:s%d=v%d,%lld,/", drawn, drawn,
+			(long long)s->divisor));
+		word_add(w, mem_printf("LINE1:s%d%s:%s", drawn, s->color, s->title));
+		drawn++;
+	}
+	return drawn;
+}
+
+static void
+frame_add(struct words *w, const struct graph_query *q)
+{
+	word_add(w, mem_strdup("graph"));
+	word_add(w, mem_strdup("-"));
+	word_add(w,
+	    mem_printf("--imgformat=%s", strcmp(q->format, "svg") == 0 ? "SVG" : "PNG"));
+	word_add(w, mem_printf("--start=%lld", (long long)q->from));
+	word_add(w, mem_printf("--end=%lld", (long long)q->to));
+	word_add(w, mem_printf("--width=%d", q->width));
+	word_add(w, mem_printf("--height=%d", q->height));
+	word_add(w, mem_strdup("--lower-limit=0"));
+	word_add(w, mem_strdup("--disable-rrdtool-tag"));
+	if (q->title != NULL)
+		word_add(w, mem_printf("--title=%s", q->title));
+}
+
+static bool
+picture_take(const rrd_info_t *info, struct buf *out, struct err *e)
+{
+	for (const rrd_info_t *i = info; i != NULL; i = i->next)
+		if (i->type == RD_I_BLO && strcmp(i->key, "image") == 0) {
+			buf_add(out, i->value.u_blo.ptr, i->value.u_blo.size);
+			return buf_ok(out) ||
+			    err_set(e, ERR_LIMIT, "the picture is too large");
+		}
+	return err_set(e, ERR_INTERNAL, "the picture can't be drawn: %s",
+	    rrd_get_error());
+}
+
+static bool
+picture_run(const struct graph_query *q, const enum rrd_kind *kinds, size_t count,
+    struct buf *out, struct err *e)
+{
+	struct words w = { .count = 0 };
+	rrd_info_t *info;
+	int drawn = 0;
+	bool ok;
+
+	rrd_clear_error(); /* an old one would end the drawing */
+	frame_add(&w, q);
+	for (size_t i = 0; i < count; i++)
+		drawn = lines_add(&w, q, kinds[i], drawn);
+	if (drawn == 0)
+		ok = err_set(e, ERR_NOT_FOUND, "there is no graph of %s of %s %s yet",
+		    q->topic, q->object, q->uuid);
+	else {
+		info = rrd_graph_v(w.count, (char **)w.list);
+		ok = picture_take(info, out, e);
+		rrd_info_free(info);
+	}
+	for (int i = 0; i < w.count; i++)
+		free(w.list[i]);
+	return ok;
+}
+
+/* ---- the one question */
+
+static bool
+topic_known(const enum rrd_kind *kinds, size_t count, const char *topic)
+{
+	for (size_t i = 0; i < count; i++)
+		for (const struct rrd_source *s = rrd_layouts[kinds[i]].sources;
+		     s->name != NULL; s++)
+			if (strcmp(s->topic, topic) == 0)
+				return true;
+	return false;
+}
+
+static bool
+is_uuid(const char *text)
+{
+	return strlen(text) == 36 && strspn(text, "0123456789abcdef-") == 36;
+}
+
+bool
+graph_run(const struct graph_query *q, struct buf *out, struct err *e)
+{
+	enum rrd_kind kinds[RRD_KINDS];
+	size_t count = rrd_kinds_of(q->object, kinds);
+
+	if (count == 0 || !is_uuid(q->uuid))
+		return err_set(e, ERR_INPUT, "no graph of a %s \"%.40s\"", q->object,
+		    q->uuid);
+	if (q->from >= q->to)
+		return err_set(e, ERR_INPUT, "the graph would end before it begins");
+	if (strcmp(q->format, "json") == 0)
+		return json_run(q, kinds, count, out, e);
+	if (strcmp(q->format, "png") != 0 && strcmp(q->format, "svg") != 0)
+		return err_set(e, ERR_INPUT, "format: json, png or svg");
+	if (q->width < 50 || q->width > 4000 || q->height < 30 || q->height > 4000)
+		return err_set(e, ERR_INPUT, "a picture has 50 to 4000 by 30 to 4000");
+	if (!topic_known(kinds, count, q->topic))
+		return err_set(e, ERR_INPUT, "no topic \"%.40s\" of a %s", q->topic,
+		    q->object);
+	return picture_run(q, kinds, count, out, e);
+}
