@@ -338,7 +338,7 @@ field_load(struct series *s, enum series_field f, const char *sum, const char *r
 }
 
 bool
-store_parse(struct series *s, int64_t *account_id, char *line, struct err *e)
+store_parse(struct series *s, struct store_owner *was, char *line, struct err *e)
 {
 	char *v[WINDOW_VALUES] = { NULL };
 	struct instant from;
@@ -351,7 +351,8 @@ store_parse(struct series *s, int64_t *account_id, char *line, struct err *e)
 	if (!instant_parse(&from, v[2], e) || !instant_parse(&to, v[3], e) ||
 	    !instant_parse(&through, v[6], e))
 		return false;
-	*account_id = (int64_t)strtoll(v[0], NULL, 10);
+	was->account_id = (int64_t)unsigned_of(v[0]);
+	was->vm_id = (int64_t)unsigned_of(v[5]);
 	s->from = from;
 	s->to = to;
 	s->through = through;

@@ -57,11 +57,15 @@ void store_run(struct db *db, struct store_job *job);
 
 /* The values of meter_window_put; caller frees. */
 char *store_line(const struct series *s) must_check;
+/* Whose row it is, and of which VM. */
+struct store_owner {
+	int64_t account_id, vm_id;
+};
 /*
- * The way back: what a row says of its resource goes into s, but for whose it is and
- * what is fresh; *account_id is whose it was.  ERR_INPUT: s is untouched.
+ * The way back: what a row says of its resource goes into s, but for whose it is now and
+ * what is fresh; *was is whose it was.  ERR_INPUT: s is untouched.
  */
-must_check bool store_parse(struct series *s, int64_t *account_id, char *line,
+must_check bool store_parse(struct series *s, struct store_owner *was, char *line,
     struct err *e);
 /* The resource and window that a row of meter_window_put is about, "" for other lines. */
 void store_key(const char *line, char out[128]);

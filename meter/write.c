@@ -126,11 +126,13 @@ kept_forget(struct meter *m)
 /* ---- series that go on where they left off */
 
 static void
-series_loaded(struct meter *m, struct series *s, int64_t owner)
+series_loaded(struct meter *m, struct series *s, const struct store_owner *was)
 {
 	s->loaded = true;
 	m->in.unloaded--;
-	if (s->sampled && owner != s->account_id)
+	/* A row belongs to one account and one VM, also when a disk hangs on another now.
+	 */
+	if (s->sampled && (was->account_id != s->account_id || was->vm_id != s->vm_id))
 		series_move(s, s->account_id);
 }
 
@@ -141,16 +143,16 @@ load_kept(struct meter *m, struct series *s)
 	struct kept_line *k = kept_find(m, s->resource_id);
 	scoped_free char *copy = k != NULL ? mem_strdup(k->line) : NULL;
 	struct err e = ERR_INIT;
-	int64_t owner = 0;
+	struct store_owner was = { 0, 0 };
 
 	if (k == NULL || k->order <= s->through.ns)
 		return false;
-	if (!store_parse(s, &owner, copy, &e)) {
+	if (!store_parse(s, &was, copy, &e)) {
 		log_error("a row on this machine's disk: %s", e.text);
 		return false;
 	}
 	s->sent.ns = 0;
-	series_loaded(m, s, owner);
+	series_loaded(m, s, &was);
 	return true;
 }
 
@@ -170,17 +172,17 @@ load_line(struct meter *m, char *line)
 	    ? inventory_series(&m->in, strtoll(id + 1, NULL, 10))
 	    : NULL;
 	struct err e = ERR_INIT;
-	int64_t owner = 0;
+	struct store_owner was = { 0, 0 };
 
 	if (s == NULL || s->loaded)
 		return;
-	if (!store_parse(s, &owner, line, &e)) {
+	if (!store_parse(s, &was, line, &e)) {
 		log_error("a row of the database: %s", e.text);
 		return;
 	}
 	s->sent = s->through;
 	if (!load_kept(m, s))
-		series_loaded(m, s, owner);
+		series_loaded(m, s, &was);
 }
 
 struct ids {
@@ -205,8 +207,10 @@ load_rest(void *context, struct series *s)
 {
 	struct meter *m = context;
 
+	const struct store_owner none = { 0, 0 };
+
 	if (!s->loaded && s->asked && !load_kept(m, s))
-		series_loaded(m, s, s->account_id);
+		series_loaded(m, s, &none);
 	s->asked = false;
 }
 
@@ -765,8 +769,10 @@ database_step(struct meter *m)
 	}
 	if (m->now.mono.ns >= m->refresh.ns)
 		refresh_start(m);
-	else if (m->in.unloaded > 0)
+	else if (m->in.unloaded > 0 && m->closed_count == 0)
 		load_start(m);
+	else if (m->in.unloaded > 0)
+		write_start(m); /* what ended is in the tables before it goes on there */
 	else if ((!m->behind || !drain_start(m)) && m->now.mono.ns >= m->write.ns)
 		write_start(m);
 }

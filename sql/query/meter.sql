@@ -43,7 +43,7 @@ with vms as (
     from vm v
     left join lateral (
         select r.valid_from, r.open_reason from lifetime r
-        where r.resource_id = v.id and r.kind = 'running' and r.open_reason in ('created', 'started', 'adopted')
+        where r.resource_id = v.id and r.kind = 'running' and r.open_reason in ('created', 'started', 'adopted', 'reverted')
             and not coalesce((select p.close_reason like 'paused%' from lifetime p
                 where p.resource_id = r.resource_id and p.kind = 'running' and p.valid_from < r.valid_from
                 order by p.valid_from desc limit 1), false)
