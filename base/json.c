@@ -55,10 +55,10 @@ scan_fail(struct scan *s, const char *what)
 	    what);
 }
 
-/* Length of the UTF-8 sequence at p, 0 when it is broken. */
-static size_t
-utf8_length(const unsigned char *p, size_t left)
+size_t
+utf8_length(const char *text, size_t left)
 {
+	const unsigned char *p = (const unsigned char *)text;
 	static const unsigned least[] = { 0, 0, 0x80, 0x800, 0x10000 };
 	size_t n = p[0] < 0x80 ? 1 : p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
 	unsigned code;
@@ -113,8 +113,7 @@ scan_string(struct scan *s)
 		if (c == '\\')
 			n = escape_length(s->text + s->at, s->length - s->at);
 		else
-			n = utf8_length((const unsigned char *)s->text + s->at,
-			    s->length - s->at);
+			n = utf8_length(s->text + s->at, s->length - s->at);
 		if (n == 0)
 			return scan_fail(s,
 			    c == '\\' ? "an escape that JSON does not have, or U+0000"
@@ -406,7 +405,7 @@ json_i64(int64_t *out, const struct jval *v, struct err *e)
 void
 json_escape(struct buf *to, const char *text)
 {
-	const unsigned char *p = (const unsigned char *)text;
+	const char *p = text;
 	size_t left = strlen(text);
 
 	buf_putc(to, '"');
@@ -419,8 +418,8 @@ json_escape(struct buf *to, const char *text)
 			buf_printf(to, "\\%c", *p);
 		else if (*p == '\n')
 			buf_puts(to, "\\n");
-		else if (*p < 0x20 || *p == 0x7f)
-			buf_printf(to, "\\u%04x", *p);
+		else if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			buf_printf(to, "\\u%04x", (unsigned char)*p);
 		else
 			buf_add(to, p, n);
 		n = n == 0 ? 1 : n;

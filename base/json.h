@@ -42,6 +42,9 @@ const struct jval *json_first(const struct jval *v); /* walking in linear time *
 const struct jval *json_next(const struct jval *v);
 const char *json_name(const struct jval *member); /* its key in the object */
 
+/* Bytes of the UTF-8 character at text, 0 when it is none; left > 0. */
+size_t utf8_length(const char *text, size_t left);
+
 /* String or, for numbers, their text as written; NULL for anything else. */
 const char *json_text(const struct jval *v);
 bool json_bool(const struct jval *v, bool otherwise);

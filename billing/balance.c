@@ -33,11 +33,11 @@ balance_add(struct balance *b, struct arena *a, const char *sku, enum fate fate,
     uint64_t records)
 {
 	struct balance_row *r = row_of(b, a, sku);
+	uint64_t *const places[] = { [FATE_RATED] = &r->rated,
+		[FATE_UNRATED] = &r->unrated,
+		[FATE_REJECTED] = &r->rejected,
+		[FATE_PENDING] = &r->pending,
+		[FATE_CORRECTED] = &r->corrected };
 
-	if (fate == FATE_RATED)
-		r->rated += records;
-	else if (fate == FATE_UNRATED)
-		r->unrated += records;
-	else
-		r->rejected += records;
+	*places[fate] += records;
 }

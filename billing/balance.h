@@ -12,13 +12,16 @@ struct balance_row {
 	uint64_t rated;
 	uint64_t unrated;  /* no price for it, in all or a part of its time */
 	uint64_t rejected; /* its id came before with other content */
+	uint64_t pending;  /* corrects a record that has not come yet */
+	/* A record that another took the place of is received no more: counted apart. */
+	uint64_t corrected;
 };
 struct balance {
 	struct balance_row *rows; /* by sku */
 	size_t count;
 };
 
-enum fate { FATE_RATED, FATE_UNRATED, FATE_REJECTED };
+enum fate { FATE_RATED, FATE_UNRATED, FATE_REJECTED, FATE_PENDING, FATE_CORRECTED };
 
 void balance_done(struct balance *b);
 /* sku is copied into the arena when it is new. */

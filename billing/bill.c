@@ -106,6 +106,33 @@ gap_read(struct bill *b, const struct rows *r)
 		b->portion_count = 1;
 }
 
+static void
+unit_set(struct bill *b, const char *sku, const char *unit)
+{
+	for (size_t i = 0; i < b->portion_count; i++) {
+		struct tariff *t = b->portions[i].tariff;
+
+		for (size_t k = 0; t != NULL && k < t->price_count; k++)
+			if (strcmp(t->prices[k].sku, sku) == 0)
+				t->prices[k].unit = unit;
+	}
+}
+
+/* Imported usage counts in what its meter says. */
+static bool
+units_read(struct making *m, struct err *e)
+{
+	scoped(rows_clear) struct rows *r = NULL;
+	struct bill *b = m->b;
+
+	if (!db_query(m->db, STMT_BILL_METERS, DB_NONE, &r, e))
+		return false;
+	for (size_t row = 0; row < rows_count(r); row++)
+		unit_set(b, rows_text(r, row, 0),
+		    arena_strdup(b->arena, rows_text(r, row, 1)));
+	return true;
+}
+
 static bool
 portions_read(struct making *m, struct err *e)
 {
@@ -122,7 +149,7 @@ portions_read(struct making *m, struct err *e)
 	for (size_t row = 0; row < rows_count(r); row++)
 		if (!portion_read(&b->portions[b->portion_count++], b, r, row, e))
 			return false;
-	return currency_settle(b, e);
+	return currency_settle(b, e) && units_read(m, e);
 }
 
 static void
@@ -246,6 +273,12 @@ items_count(struct bill *b)
 		if (fate == FATE_UNRATED && sku_optional(u->sku))
 			continue;
 		balance_add(&b->balance, b->arena, u->sku, fate, b->used.records[i]);
+	}
+	for (size_t i = 0; i < b->used.aside_count; i++) {
+		const struct usage_aside *x = &b->used.asides[i];
+
+		balance_add(&b->balance, b->arena, x->sku,
+		    x->pending ? FATE_PENDING : FATE_CORRECTED, x->records);
 	}
 }
 

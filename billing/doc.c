@@ -170,6 +170,10 @@ balance_write(struct jout *j, const struct balance *b)
 		jout_u64_string(j, "rated", b->rows[i].rated);
 		jout_u64_string(j, "unrated", b->rows[i].unrated);
 		jout_u64_string(j, "rejected", b->rows[i].rejected);
+		if (b->rows[i].pending > 0)
+			jout_u64_string(j, "pending", b->rows[i].pending);
+		if (b->rows[i].corrected > 0)
+			jout_u64_string(j, "corrected", b->rows[i].corrected);
 		jout_close(j, '}');
 	}
 	jout_close(j, ']');

@@ -48,6 +48,15 @@ base_unit(const char *sku)
 }
 
 bool
+sku_own(const char *sku)
+{
+	for (size_t i = 0; i < ARRAY_LEN(bases); i++)
+		if (strcmp(bases[i].sku, sku) == 0)
+			return true;
+	return false;
+}
+
+bool
 sku_optional(const char *sku)
 {
 	return strcmp(sku, SKU_HOST_CORE) == 0 || strcmp(sku, SKU_HOST_CORE16) == 0;
@@ -71,7 +80,8 @@ divided_unit(const char *unit, const mpq_t divisor)
 char *
 sku_unit(const struct price *p)
 {
-	scoped_free char *unit = divided_unit(base_unit(p->sku), p->divisor);
+	scoped_free char *unit =
+	    divided_unit(p->unit != NULL ? p->unit : base_unit(p->sku), p->divisor);
 
 	if (p->per == PER_NONE)
 		return mem_strdup(unit);

@@ -31,6 +31,7 @@ struct version {
 
 struct price {
 	const char *sku;
+	const char *unit; /* of imported usage, from its meter; NULL: sku.h knows */
 	const char *tax_class;
 	const char *anchor; /* date, or NULL: the calendar year */
 	struct tags match;

@@ -27,7 +27,13 @@ enum {
 	USED_VMS,
 	USED_VOLUMES,
 	USED_NICS,
-	USED_FIRST_SUM
+	USED_FIRST_SUM,
+	USED_SKU = USED_FIRST_SUM + 7, /* from here on: imported usage */
+	USED_QUANTITY,
+	USED_TAGS,
+	USED_SEQ,
+	USED_STATE,
+	USED_RECORDS
 };
 
 /* What a lifetime is used of: so much per row of its column; no column: one. */
@@ -181,6 +187,56 @@ sums_add(struct usage_stream *s, struct err *e)
 	return true;
 }
 
+/* The database checked it when it came in. */
+static bool
+told_tags(struct tags *out, const struct usage_stream *s, struct err *e)
+{
+	const char *text = rows_text(s->rows, s->row, USED_TAGS);
+	struct json *doc = NULL;
+	bool ok = json_parse(&doc, text, strlen(text), e) &&
+	    tags_read(out, s->list.arena, json_root(doc), "tags", e);
+
+	json_free(doc);
+	return ok;
+}
+
+static void
+aside_add(struct usage_stream *s, const char *sku, const char *state, size_t records)
+{
+	if (s->aside_count == s->aside_capacity) {
+		s->aside_capacity = s->aside_capacity == 0 ? 16 : s->aside_capacity * 2;
+		s->asides = mem_resize(s->asides, s->aside_capacity, sizeof(*s->asides));
+	}
+	s->asides[s->aside_count++] = (struct usage_aside){ sku,
+		strcmp(state, "pending") == 0, records };
+}
+
+/* Usage that was told from outside: a level lasts, an amount is the sum of a stretch. */
+static bool
+told_add(struct usage_stream *s, bool level, struct err *e)
+{
+	const char *sku = arena_strdup(s->list.arena,
+	    rows_text(s->rows, s->row, USED_SKU));
+	const char *state = rows_text(s->rows, s->row, USED_STATE);
+	size_t records = (size_t)rows_i64(s->rows, s->row, USED_RECORDS);
+	struct usage *u;
+
+	if (strcmp(state, "current") != 0) {
+		aside_add(s, sku, state, records);
+		return true;
+	}
+	u = item_add(s, level ? USAGE_INTERVAL : USAGE_EVENT, sku, records);
+	u->span.from = us_instant(s, USED_FROM, INSTANT_FIRST);
+	if (level) {
+		u->span.to = us_instant(s, USED_TO, INSTANT_LAST);
+		u->seq = rows_i64(s->rows, s->row, USED_SEQ);
+	}
+	if (!rat_parse(u->qty, rows_text(s->rows, s->row, USED_QUANTITY), e) ||
+	    !told_tags(&u->tags, s, e))
+		return err_wrap(e, "imported usage of %s by %s", sku, s->name);
+	return true;
+}
+
 static bool
 row_add(struct usage_stream *s, struct err *e)
 {
@@ -188,6 +244,8 @@ row_add(struct usage_stream *s, struct err *e)
 
 	if (strcmp(kind, "window") == 0)
 		return sums_add(s, e);
+	if (strcmp(kind, "level") == 0 || strcmp(kind, "amount") == 0)
+		return told_add(s, kind[0] == 'l', e);
 	for (size_t i = 0; i < ARRAY_LEN(allocations); i++)
 		if (strcmp(allocations[i].kind, kind) == 0)
 			lifetime_add(s, &allocations[i]);
@@ -201,6 +259,7 @@ resource_begin(struct usage_stream *s)
 	struct arena *a;
 
 	usage_list_reset(&s->list);
+	s->aside_count = 0;
 	a = s->list.arena;
 	s->uuid = arena_strdup(a, rows_text(s->rows, s->row, USED_UUID));
 	s->name = arena_printf(a, "%s%s", rows_text(s->rows, s->row, USED_NAME),
@@ -262,5 +321,6 @@ usage_stream_done(struct usage_stream *s)
 	rows_clear(&s->rows);
 	usage_list_done(&s->list);
 	free(s->records);
+	free(s->asides);
 	*s = (struct usage_stream){ .db = NULL };
 }

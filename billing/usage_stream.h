@@ -12,6 +12,13 @@ struct usage_ask {
 	size_t edge_count;
 };
 
+/* Imported records that don't count: they are counted all the same. */
+struct usage_aside {
+	const char *sku;
+	bool pending; /* what it corrects has not come; else it was corrected */
+	size_t records;
+};
+
 struct usage_stream {
 	struct db *db;
 	struct rows *rows; /* fetched and not all given yet */
@@ -23,6 +30,9 @@ struct usage_stream {
 	const char *name; /* says "(simulated)" where that is so */
 	size_t *records;  /* by item of list: of how many rows of usage it was made */
 	size_t records_capacity;
+	struct usage_aside *asides;
+	size_t aside_count;
+	size_t aside_capacity;
 };
 
 /* Needs an open transaction and a connection with billing_statements. */

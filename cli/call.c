@@ -102,7 +102,9 @@ verb_help(const struct verb *v)
 	(void)printf("  jeoul %s %s", v->noun, v->verb);
 	if (v->first[0] != '\0')
 		(void)printf(" %s",
-		    strcmp(v->first, "document") == 0 ? "FILE" : v->first);
+		    strcmp(v->first, "document") == 0 || strcmp(v->first, "records") == 0
+			? "FILE"
+			: v->first);
 	for (size_t i = 0; i < op->param_count; i++)
 		if ((op->params[i].flags & REQUIRED) != 0 &&
 		    strcmp(op->params[i].name, v->first) != 0)
@@ -264,9 +266,14 @@ arguments_read(const struct verb *v, int argc, char **argv, struct cli_param *pa
 				    "--%.60s is no flag of %s %s", p->name, v->noun,
 				    v->verb);
 		}
-		if (strcmp(p->name, "document") == 0 &&
+		if ((strcmp(p->name, "document") == 0 ||
+			strcmp(p->name, "records") == 0) &&
 		    !file_read(p->value, &p->value, e))
 			return false;
+		/* JSON begins with a bracket, the names of columns don't. */
+		if (strcmp(p->name, "records") == 0 &&
+		    strchr("[{", p->value[strspn(p->value, " \t\r\n")]) == NULL)
+			p->name = "csv";
 		(*count)++;
 	}
 	return true;

@@ -212,13 +212,22 @@ map_add(struct param_list *p, const char *name, const struct jval *object, struc
 }
 
 static bool
+holds_objects(const struct jval *array)
+{
+	for (const struct jval *m = json_first(array); m != NULL; m = json_next(m))
+		if (json_type(m) == JSON_OBJECT)
+			return true;
+	return false;
+}
+
+static bool
 member_add(struct param_list *p, const struct jval *m, struct err *e)
 {
 	const char *name = arena_strdup(p->arena, json_name(m));
 
 	if (json_type(m) == JSON_NULL)
 		return true;
-	if (json_type(m) == JSON_ARRAY)
+	if (json_type(m) == JSON_ARRAY && !holds_objects(m))
 		return param_put(p, name, array_text(p->arena, m), e);
 	if (!param_put(p, name, value_text(p->arena, m), e))
 		return false;

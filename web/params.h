@@ -24,7 +24,8 @@ struct param_list {
 must_check bool params_query(struct param_list *p, const char *text, size_t length,
     struct err *e);
 /*
- * The members of a JSON object.  Arrays become "a,b,c"; an object x becomes both its
+ * The members of a JSON object.  Arrays become "a,b,c", but those with objects in them
+ * stay JSON; an object x becomes both its
  * own JSON text and x[0].key, as CloudStack writes maps.  null is as if not sent.
  */
 must_check bool params_json(struct param_list *p, const char *text, size_t length,

@@ -59,6 +59,11 @@ body_read(struct route *route, const struct request *r)
 	    strncasecmp(type, "application/x-www-form-urlencoded", 33) == 0)
 		return params_query(&route->params, r->body, r->body_length,
 		    &route->broken);
+	/* A file as it is: curl --data-binary @usage.csv -H 'Content-Type: text/csv' */
+	if (type != NULL && strncasecmp(type, "text/csv", 8) == 0 &&
+	    operation_param(route->op, "csv") != NULL &&
+	    strlen(r->body) == r->body_length)
+		return params_add(&route->params, "csv", r->body, &route->broken);
 	return err_set(&route->broken, ERR_INPUT,
 	    "a body is application/json or application/x-www-form-urlencoded");
 }

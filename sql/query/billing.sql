@@ -175,6 +175,10 @@ update billing_trouble set text = null, since = $2 where account_id = $1 and tex
 select uuid, name, currency, timezone, (extract(epoch from created) * 1000000)::bigint
 from account where id = $1;
 
+-- name: bill_meters
+-- What imported usage counts in.
+select sku, unit from usage_meter order by sku collate "C";
+
 -- name: bill_tariffs
 -- The price lists of a period in order of time, each in its latest version.
 select (extract(epoch from a.valid_from) * 1000000)::bigint, t.id, t.uuid, t.name, v.version,
@@ -206,7 +210,9 @@ order by x.place;
 -- All that an account used in [$2, $3), one resource after the other: lifetimes from a day
 -- before on, because a run's start may count, and consumption as one sum per VM and stretch
 -- of $4 (the instants at which any price changes, the first of them $2).  The account's own
--- lifetimes name a VM: it may be another's now.  What nothing names is charged too.
+-- lifetimes name a VM: it may be another's now.  What nothing names is charged too.  Imported
+-- usage comes first, as resources with numbers below zero: levels one by one, amounts summed by
+-- stretch; what does not count (corrected, pending) comes along to be counted.
 declare bill_usage no scroll cursor for
 with life as materialized (
     select * from lifetime
@@ -226,6 +232,20 @@ with life as materialized (
     from usage_window
     where account_id = $1 and window_from >= $2::timestamptz and window_from < $3::timestamptz
     group by 1, 2
+), told as materialized (
+    select i.*, first_value(resource_name) over (partition by resource_uuid order by used_from desc, source, record) as name
+    from usage_import_state i
+    where account_id = $1 and (kind = 'amount' and used_from >= $2::timestamptz and used_from < $3::timestamptz
+        or kind = 'level' and used_from < $3::timestamptz
+            and (used_to is null or used_to >= $2::timestamptz - interval '1 day'))
+), imported as (
+    select sku, kind, state, resource_uuid, tags, null::bigint as stretch, used_from, used_to, seq, quantity,
+        1::bigint as records, name
+    from told where kind = 'level' and (state = 'current' or used_to is null or used_to > $2::timestamptz)
+    union all
+    select sku, kind, state, resource_uuid, tags, width_bucket(used_from, $4::timestamptz[]), null, null, null,
+        sum(quantity), count(*), name
+    from told where kind = 'amount' group by 1, 2, 3, 4, 5, 6, name
 )
 select l.resource_id, l.kind, l.resource_uuid, l.resource_name, l.simulated,
     (extract(epoch from l.valid_from) * 1000000)::bigint as since,
@@ -233,18 +253,27 @@ select l.resource_id, l.kind, l.resource_uuid, l.resource_name, l.simulated,
     o.name as offering, l.vcpus, l.memory_bytes, l.size_bytes, l.sockets, l.cores, case when l.cores is not null then greatest(l.cores, 16 * l.sockets) end,
     null::bigint as vms, null::bigint as volumes, null::bigint as nics, null::numeric as vcpu_ns,
     null::numeric as disk_read, null::numeric as disk_write, null::numeric as disk_reads,
-    null::numeric as disk_writes, null::numeric as net_rx, null::numeric as net_tx
+    null::numeric as disk_writes, null::numeric as net_rx, null::numeric as net_tx,
+    null as sku, null::text as quantity, null::text as tags, null::bigint as seq, null as state, null::bigint as records
 from life l left join offering o on o.id = l.offering_id
 union all
 select u.vm_id, 'window', coalesce(n.resource_uuid, v.uuid, lpad(to_hex(u.vm_id), 32, '0')::uuid),
     coalesce(n.resource_name, v.name, 'VM number ' || u.vm_id), u.simulated,
     (extract(epoch from ($4::timestamptz[])[u.stretch]) * 1000000)::bigint, null,
     null, null, null, null, null, null, null, u.vms, u.volumes, u.nics, u.vcpu_ns,
-    u.disk_read, u.disk_write, u.disk_reads, u.disk_writes, u.net_rx, u.net_tx
+    u.disk_read, u.disk_write, u.disk_reads, u.disk_writes, u.net_rx, u.net_tx,
+    null, null, null, null, null, null
 from used u
 left join named n on n.resource_id = u.vm_id
 left join vm v on v.account_id = $1 and v.id = u.vm_id
-order by 1, 2, 6;
+union all
+select -dense_rank() over (order by i.resource_uuid), i.kind, i.resource_uuid, i.name, false,
+    (extract(epoch from coalesce(i.used_from, ($4::timestamptz[])[i.stretch])) * 1000000)::bigint,
+    (extract(epoch from i.used_to) * 1000000)::bigint,
+    null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null,
+    i.sku, i.quantity::text, i.tags::text, i.seq, i.state, i.records
+from imported i
+order by 1, 2, 6, 25, 27;
 
 -- name: bill_usage_next
 fetch 1000 from bill_usage;

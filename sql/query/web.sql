@@ -285,6 +285,140 @@ select coalesce((select tariff_id from made),
     (select t.tariff_id from account_tariff t, wanted w where t.account_id = w.id and t.valid_from = w.since)),
     since from wanted;
 
+---------------------------------------------------------------- usage from outside
+
+-- name: usage_meter_list
+select count(*) over () as total_rows, m.* from usage_meter m
+where ($1::text is null or m.sku = $1) and ($2::text is null or m.sku ilike '%' || $2 || '%')
+order by m.sku collate "C" limit $3 offset $4;
+
+-- name: usage_meter_insert
+insert into usage_meter (sku, unit, kind, description, created_by) values ($1, $2, $3, coalesce($4, ''), $5)
+on conflict do nothing;
+
+-- name: usage_meter_one
+select * from usage_meter where sku = $1;
+
+-- name: usage_right_put
+insert into usage_right (user_id, source) values ($1, $2) on conflict do nothing;
+
+-- name: usage_right_drop
+delete from usage_right where user_id = $1 and source = $2;
+
+-- name: usage_right_user
+select u.id as userid, u.username, u.account, (select coalesce(jsonb_agg(r.source order by r.source), '[]')
+    from usage_right r where r.user_id = u.row_id) as sources
+from api_user u where u.id = $1::uuid;
+
+-- name: usage_right_list
+select source from usage_right where user_id = $1 order by source;
+
+-- name: usage_import_list
+select count(*) over () as total_rows, i.* from api_usage_import i
+where ($1::timestamptz is null or i.used_from >= $1::timestamptz or i.kind = 'level' and (i.used_to is null or i.used_to > $1::timestamptz))
+  and ($2::timestamptz is null or i.used_from < $2::timestamptz)
+  and ($3::text is null or i.sku = $3) and ($4::text is null or i.source = $4) and ($5::text is null or i.id = $5)
+  and ($6::uuid is null or i.resourceid = $6::uuid) and ($7::text is null or i.state = $7)
+  and ($8::text is null or i.resourcename ilike '%' || $8 || '%')
+order by i.account_id, i.used_from, i.source collate "C", i.id collate "C" limit $9 offset $10;
+
+-- name: usage_import_check
+-- What is known of the things that records name: how many accounts the name fits, the account,
+-- from when on it can be billed (its first period, or the month it was made in), and whether at that time still: not after its removal, and not
+-- in a closed period that the statement after next looks at no more ($2 microseconds after its
+-- end); then its meter, and whether the record came before.
+with asked as materialized (
+    select n, source, record, account, sku, used_from
+    from jsonb_to_recordset($1::jsonb) as r (n integer, source text, record text, account text, sku text, used_from timestamptz)
+), names as (
+    select distinct account as name, account ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' as by_uuid from asked
+), fits as (
+    select t.name, a.id, a.created, a.removed, a.timezone from names t join account a on t.by_uuid and a.uuid::text = lower(t.name)
+    union all
+    select t.name, a.id, a.created, a.removed, a.timezone from names t join account a on not t.by_uuid and a.name = t.name and a.removed is null
+), found as (
+    select name, count(*) as fit, min(id) as id, min(created) as created, min(removed) as removed, min(timezone) as zone
+    from fits group by name
+), billed as (
+    select f.*, coalesce(p.begins, case when t.anchor is not null or t.months > 1 then f.created
+            else date_trunc('month', f.created at time zone f.zone) at time zone f.zone end) as begins,
+        coalesce(p.due, case when f.removed is null then now() + interval '32 days' else 'infinity' end) as due
+    from found f left join billing_terms t on t.account_id = f.id left join lateral (
+        select min(starts) as begins, min(due) filter (where closed_at is null) as due
+        from api_billing_period where account_id = f.id
+    ) p on true
+)
+select coalesce(f.fit, 0), f.id, to_char(f.begins at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), r.used_from < f.begins,
+    coalesce(r.used_from >= f.removed, false),
+    exists (select from billing_period p where p.account_id = f.id and p.starts <= r.used_from and p.ends > r.used_from
+        and p.closed_at is not null and p.ends <= f.due - $2::bigint * interval '1 microsecond'),
+    m.unit, m.kind, k.record is not null
+from asked r
+left join billed f on f.name = r.account
+left join usage_meter m on m.sku = r.sku
+left join usage_import_key k on k.source = r.source and k.record = r.record
+order by r.n;
+
+-- name: usage_import_keys
+-- In order, so that two batches that share keys wait for each other and don't lock up.
+insert into usage_import_key (source, record, account_id)
+select distinct on (source collate "C", record collate "C") source, record, account_id
+from jsonb_to_recordset($1::jsonb) as r (n integer, source text, record text, account_id bigint)
+order by source collate "C", record collate "C", n
+on conflict do nothing;
+
+-- name: usage_import_put
+-- A thing's uuid on bills: its own if that is what was given, made of account and name else.
+insert into usage_import (account_id, source, record, sku, kind, used_from, used_to, quantity, seq, resource, resource_uuid,
+    resource_name, tags, corrects, user_id)
+select r.account_id, r.source, r.record, r.sku, r.kind, r.used_from, r.used_to, r.quantity, r.seq, r.resource,
+    case when r.resource is null then a.uuid
+        when r.resource ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then r.resource::uuid
+        else md5(a.uuid || '/' || r.resource)::uuid end,
+    coalesce(r.resource_name, r.resource, a.name), r.tags, r.corrects, $2::bigint
+from jsonb_to_recordset($1::jsonb) as r (n integer, account_id bigint, source text, record text, sku text, kind text,
+    used_from timestamptz, used_to timestamptz, quantity numeric, seq bigint, resource text, resource_name text, tags jsonb,
+    corrects text)
+join account a on a.id = r.account_id
+join usage_import_key k on k.source = r.source and k.record = r.record and k.account_id = r.account_id
+order by r.account_id, r.source collate "C", r.record collate "C", r.n
+on conflict do nothing;
+
+-- name: usage_import_differ
+-- The first record that did not become, or is not, the row of its key, and why: the key went to
+-- another account; its record was corrected by another already; it has other content; what it
+-- corrects, or what corrects it, has no lower, or higher, seq.
+with asked as materialized (
+    select r.*, first_value(n) over (partition by source, record order by n) as first_n
+    from jsonb_to_recordset($1::jsonb) as r (n integer, account_id bigint, source text, record text, sku text, kind text,
+        used_from timestamptz, used_to timestamptz, quantity numeric, seq bigint, resource text, resource_name text,
+        tags jsonb, corrects text)
+), beside as (
+    select r.n, r.first_n, k.account_id <> r.account_id as elsewhere, i.received_at, c.record as other,
+        concat_ws(', ', case when i.sku <> r.sku then 'sku' end,
+            case when i.kind <> r.kind then case r.kind when 'amount' then 'at' else 'from' end
+                when i.used_from <> r.used_from then case r.kind when 'amount' then 'at' else 'from' end end,
+            case when i.used_to is distinct from r.used_to then 'to' end,
+            case when i.quantity <> r.quantity then 'quantity ' || i.quantity end,
+            case when i.seq <> r.seq then 'seq' end,
+            case when i.resource is distinct from r.resource then 'resource' end,
+            case when r.resource_name is not null and i.resource_name <> r.resource_name
+                or r.resource_name is null and i.resource_name <> coalesce(r.resource, i.resource_name) then 'resource_name' end,
+            case when i.tags <> r.tags then 'tags' end,
+            case when i.corrects is distinct from r.corrects then 'corrects' end) as differs,
+        coalesce(o.seq >= r.seq, false) as not_above, o.seq as seq_before,
+        coalesce(l.seq <= r.seq, false) as not_below, l.record as later
+    from asked r
+    join usage_import_key k on k.source = r.source and k.record = r.record
+    left join usage_import i on i.account_id = r.account_id and i.source = r.source and i.record = r.record
+    left join usage_import c on i.record is null and c.account_id = r.account_id and c.source = r.source and c.corrects = r.corrects
+    left join usage_import o on o.account_id = r.account_id and o.source = r.source and o.record = r.corrects
+    left join usage_import l on l.account_id = r.account_id and l.source = r.source and l.corrects = r.record
+)
+select n, first_n, elsewhere, received_at, other, differs, not_above, seq_before, not_below, later from beside
+where elsewhere or other is not null or differs <> '' or not_above or not_below
+order by n limit 1;
+
 ---------------------------------------------------------------- graphs and health
 
 -- name: graph_wanted

@@ -76,6 +76,17 @@ insert into ledger_entry (account_id, posting_key, at, debit, credit, currency, 
     (2, 's/3', m(0), 'prepaid', 'receivable', 'USD', 3.00, '', '00000000-0000-4000-8000-000000000901', null),
     (2, 'p/1', m(0), 'cash', 'prepaid', 'USD', 3.00, '', null, null), (2, 'p/2', m(0), 'cash', 'receivable', 'USD', 9.00, '', null, null),
     (2, 'r/1', m(0), 'receivable', 'cash', 'USD', 9.00, '', null, 'p/2');
+insert into usage_meter (sku, unit, kind) values ('object.storage', 'GiB', 'level'), ('support.hours', 'hour', 'amount');
+insert into usage_import (account_id, source, record, sku, kind, used_from, used_to, quantity, seq, resource, resource_uuid,
+        resource_name, corrects, received_at) values
+    (2, 's3', 'a', 'object.storage', 'level', m(-300), null, 5, 0, 'b', '00000000-0000-4000-8000-000000000904', 'b', null, m(-200)),
+    (2, 's3', 'b', 'object.storage', 'level', m(-300), m(-100), 5, 1, 'b', '00000000-0000-4000-8000-000000000904', 'b', 'a', m(-60)),
+    (2, 'desk', 'x', 'support.hours', 'amount', m(-300), null, 2.5, 0, null, '00000000-0000-4000-8000-000000000905', 'c', null, m(-60)),
+    (2, 'desk', 'y', 'support.hours', 'amount', m(-300), null, 2.5, 1, null, '00000000-0000-4000-8000-000000000905', 'c', 'w', m(-60));
+insert into usage_import_key (source, record, account_id) select source, record, account_id from usage_import;
+insert into accrual (account_id, period_from, line_key, period_to, sku, resource_uuid, tariff_id, tariff_version, currency,
+        quantity, unit, exact, amount, through, generation) values
+    (2, m(-1000), 'desk', m(1000), 'support.hours', '00000000-0000-4000-8000-000000000905', 900, 2, 'USD', '2.5', 'hour', '0', 0, m(-1), 7);
 insert into billing_calendar values ('UTC', 'day', '2026-01-01Z', '2026-01-02Z'), ('UTC', 'day', '2026-01-02Z', '2026-01-03Z');
 insert into alarm (id, rule, object_kind, object_name, severity, text, raised_at, cleared_at) overriding system value
     values (900, 'r', 'host', 'h', 'major', 't', m(-10), m(-5)), (901, 'r', 'host', 'g', 'major', 't', m(-10), null);
@@ -119,7 +130,10 @@ BREACHES = {
     "window_without_lifetime": ["update usage_window set account_id = 1 where raw_cpu_ns = 1700",
                                 "update usage_window set vm_id = 999 where resource_kind = 'volume'"],
     "accrual_without_usage": ["update accrual set resource_uuid = gen_random_uuid() where line_key = 'vcpu'",
-                              "update lifetime set account_id = 1 where kind = 'volume'"],
+                              "update lifetime set account_id = 1 where kind = 'volume'",
+                              "insert into usage_import select (i).* from (select u #= hstore('record', 'z') #= hstore('corrects', 'x') "
+                              "#= hstore('resource_uuid', gen_random_uuid()::text) as i from usage_import u where record = 'x') z; "
+                              "insert into usage_import_key values ('desk', 'z', 2)"],
     "accrual_sum": ["update accrual set amount = 3.34 where line_key = 'vcpu'", "update accrual set amount = 1.00 where line_key = 'gross'", "update accrual_run set total = 5.16 where account_id = 2",
                     "update accrual_run set currency = 'EUR' where account_id = 2", "delete from accrual where line_key = 'disk'",
                     "update accrual set through = m(-2) where line_key = 'disk'"],
@@ -142,6 +156,15 @@ BREACHES = {
                        "delete from accrual_run", "update accrual_run set through = m(130)"],
     "accrual_rounding": ["update accrual set exact = '10.5/3' where line_key = 'vcpu'",
                          "update accrual set exact = '1.0151' where line_key = 'disk'"],
+    "import_key": ["delete from usage_import_key where record = 'a'", "delete from usage_import where record = 'x'",
+                   "update usage_import set account_id = 1 where record = 'x'"],
+    "import_meter": ["update usage_import set kind = 'level' where record = 'x'",
+                     "insert into usage_meter (sku, unit, kind) values ('vcpu', 'vCPU', 'level')"],
+    "import_correction": ["update usage_import set seq = 1 where record = 'a'"],
+    "import_pending": ["update usage_import set received_at = now() - interval '8 days', used_from = now() - interval '9 days' "
+                       "where record = 'y'"],
+    "import_time": ["update usage_import set used_from = m(60) where record = 'x'",
+                    "update usage_import set used_from = '2025-12-31T23:59:59Z' where record = 'x'"],
     "tariff_text": ["update tariff_version set document = replace(document, 'USD', 'EUR') where tariff_id = 900 and version = 1",
                     "delete from tariff_version where tariff_id = 900 and version = 1",
                     "update tariff_version set recorded_at = m(-600) where version = 2"],
@@ -157,7 +180,8 @@ BREACHES = {
 }
 EMPTY = """truncate ledger_entry, statement_number, statement_line, statement, billing_period, lifetime, usage_window, accrual,
     accrual_run, billing_calendar, notification, delivery, alarm, job, nic, volume, snapshot, vm_snapshot, template_copy,
-    storage_pool, vm, host_contact, host, account_tariff, tariff_version, tariff"""
+    storage_pool, vm, host_contact, host, account_tariff, tariff_version, tariff, usage_import,
+    usage_import_key, usage_meter"""
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +212,7 @@ def healthy(base):
 
 
 def test_every_check_has_its_breach_here_and_says_what_to_do():
-    assert NAMES == sorted(BREACHES) and len(NAMES) >= 19
+    assert NAMES == sorted(BREACHES) and len(NAMES) >= 24
     for name in NAMES:
         text = (TOP / f"sql/checks/{name}.sql").read_text()
         head = re.match(r"-- \S.*?\n-- A row means: \S.*?\n-- To do: \S.*?\n(?!--)", text, re.S)

@@ -15,7 +15,7 @@ PRESENT = {"domain", "account", "app_user", "session", "zone", "host", "host_con
            "storage_pool", "disk_offering", "template_copy", "snapshot", "snapshot_policy", "vm_snapshot", "network",
            "tag", "key_pair"}
 # Rows may leave these: log-ins, leases and what tenants pin on their things are no history.
-DELETE = {("web", "session"), ("billing", "meter_grain"), ("web", "tag"), ("web", "key_pair"), ("web", "snapshot_policy"),
+DELETE = {("web", "session"), ("web", "usage_right"), ("billing", "meter_grain"), ("web", "tag"), ("web", "key_pair"), ("web", "snapshot_policy"),
           ("provision", "snapshot_policy"), ("provision", "template_copy")} | {
           (r, "lease") for r in ("provision", "meter", "billing", "snmp")}
 # Of what says money or usage only this may change: an open end, once, and absolute states that
@@ -33,7 +33,8 @@ INSERT = {"lifetime": {"provision"}, "usage_window": {"meter"}, "meter_gap": {"m
           "host_evidence": {"meter"}, "billing_calendar": {"billing"}, "accrual": {"billing"}, "accrual_run": {"billing"},
           "billing_period": {"billing"}, "statement": {"billing"}, "statement_line": {"billing"},
           "statement_number": {"billing"}, "ledger_entry": set(), "credit_grant": set(), "chain": set(),
-          "chain_head": set(), "tariff_version": {"web"}, "account_tariff": {"web"}, "notification": {"snmp"}}
+          "chain_head": set(), "tariff_version": {"web"}, "account_tariff": {"web"}, "usage_meter": {"web"},
+          "usage_right": {"web"}, "usage_import": {"web"}, "usage_import_key": {"web"}, "notification": {"snmp"}}
 
 
 @pytest.fixture(scope="module")

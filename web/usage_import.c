@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* usage_import: usage that others tell is taken in once, whole or not at all */
+#include "billing/late.h"
+#include "web/handlers.h"
+#include "web/usage_record.h"
+#include "web_stmt.gen.h"
+#include <string.h>
+
+/* Clocks of senders may run ahead a little. */
+#define AHEAD_NS (300 * NS_PER_S)
+
+/* Columns of usage_import_check. */
+enum {
+	KNOWN_FIT,
+	KNOWN_ACCOUNT,
+	KNOWN_BEGINS,
+	KNOWN_BEFORE,
+	KNOWN_REMOVED,
+	KNOWN_CLOSED,
+	KNOWN_UNIT,
+	KNOWN_KIND,
+	KNOWN_RECORD
+};
+/* Columns of usage_import_differ. */
+enum {
+	DIFFER_N,
+	DIFFER_FIRST,
+	DIFFER_ELSEWHERE,
+	DIFFER_RECEIVED,
+	DIFFER_OTHER,
+	DIFFER_WHAT,
+	DIFFER_NOT_ABOVE,
+	DIFFER_SEQ_BEFORE,
+	DIFFER_NOT_BELOW,
+	DIFFER_LATER
+};
+
+struct taking {
+	struct call *call;
+	struct usage_batch batch;
+	struct buf text; /* the batch as JSON */
+};
+
+/* ---- who may */
+
+static bool
+allowed(const struct rows *sources, const char *source)
+{
+	for (size_t i = 0; i < rows_count(sources); i++)
+		if (strcmp(rows_text(sources, i, 0), source) == 0)
+			return true;
+	return false;
+}
+
+/* The provider may; others for the sources that it gave them, and then for any account.
+ */
+static bool
+right_check(struct taking *t, struct err *e)
+{
+	struct call *c = t->call;
+	scoped(rows_clear) struct rows *r = NULL;
+
+	if (c->caller.provider)
+		return true;
+	if (!db_query(c->db, STMT_USAGE_RIGHT_LIST, DB_ARGS(DB_NUMBER(c->caller.user_id)),
+		&r, e))
+		return false;
+	for (size_t i = 0; i < t->batch.count; i++) {
+		const char *source = t->batch.list[i].values[USAGE_source];
+
+		if (!allowed(r, source))
+			return err_set(e, ERR_DENIED,
+			    "%s: user %s may not tell usage of source \"%s\": the "
+			    "provider can allow it (allowUsageSource)",
+			    t->batch.list[i].place, c->caller.user_name, source);
+	}
+	return call_scope_set(c, SCOPE_ALL, e);
+}
+
+/* ---- what the records name */
+
+static bool
+account_check(struct usage_record *r, const struct rows *known, size_t row, struct err *e)
+{
+	int64_t fit = rows_i64(known, row, KNOWN_FIT);
+	const char *name = r->values[USAGE_account];
+
+	if (fit == 0)
+		return usage_refuse(e, r, USAGE_account,
+		    "there is no account \"%.120s\": give its name or id as jeoul "
+		    "account "
+		    "list shows it",
+		    name);
+	if (fit > 1)
+		return usage_refuse(e, r, USAGE_account,
+		    "several accounts are called \"%.120s\": give the id instead", name);
+	r->account_id = rows_i64(known, row, KNOWN_ACCOUNT);
+	return true;
+}
+
+static bool
+meter_check(const struct usage_record *r, const struct rows *known, size_t row,
+    struct err *e)
+{
+	const char *unit = rows_text(known, row, KNOWN_UNIT);
+	const char *sku = r->values[USAGE_sku];
+	bool level;
+
+	if (unit == NULL)
+		return usage_refuse(e, r, USAGE_sku,
+		    "there is no meter \"%s\": jeoul meter list shows them, jeoul meter "
+		    "create makes one",
+		    sku);
+	if (strcmp(unit, r->values[USAGE_unit]) != 0)
+		return usage_refuse(e, r, USAGE_unit,
+		    "\"%s\" is not what %s counts in: convert the quantity to %s and say "
+		    "so",
+		    r->values[USAGE_unit], sku, unit);
+	level = strcmp(rows_text(known, row, KNOWN_KIND), "level") == 0;
+	if (level == r->lasts)
+		return true;
+	return usage_refuse(e, r, r->lasts ? USAGE_from : USAGE_at,
+	    level ? "%s counts what lasts: give from and to instead of at"
+		  : "%s counts amounts: give at instead of from and to",
+	    sku);
+}
+
+/* A record that came before stays what it is, however long ago that was. */
+static bool
+time_check(const struct usage_record *r, const struct rows *known, size_t row,
+    struct err *e)
+{
+	enum usage_field f = r->lasts ? USAGE_from : USAGE_at;
+	const char *account = r->values[USAGE_account];
+
+	if (rows_bool(known, row, KNOWN_RECORD))
+		return true;
+	if (r->from.ns > clock_now().ns + AHEAD_NS)
+		return usage_refuse(e, r, f,
+		    "%s is in the future: send it when it has come about", r->values[f]);
+	if (rows_bool(known, row, KNOWN_BEFORE))
+		return usage_refuse(e, r, f,
+		    "account %s is billed from %s on: what was used before can't be",
+		    account, rows_text(known, row, KNOWN_BEGINS));
+	if (rows_bool(known, row, KNOWN_REMOVED))
+		return usage_refuse(e, r, f,
+		    "account %s was removed before %s: what was used after can't be "
+		    "billed to it",
+		    account, r->values[f]);
+	if (rows_bool(known, row, KNOWN_CLOSED))
+		return usage_refuse(e, r, f,
+		    "the statement of account %s over %s has been closed for too long: "
+		    "differences are billed until %d days after a period; settle it by a "
+		    "credit or a credit note",
+		    account, r->values[f], (int)(LATE_NS / NS_PER_S / 86400));
+	return true;
+}
+
+static bool
+things_check(struct taking *t, struct err *e)
+{
+	scoped(rows_clear) struct rows *r = NULL;
+
+	if (!db_query(t->call->db, STMT_USAGE_IMPORT_CHECK,
+		DB_ARGS(buf_text(&t->text), DB_NUMBER(LATE_NS / NS_PER_US)), &r, e))
+		return false;
+	for (size_t i = 0; i < t->batch.count; i++) {
+		struct usage_record *u = &t->batch.list[i];
+
+		if (!account_check(u, r, i, e) || !meter_check(u, r, i, e) ||
+		    !time_check(u, r, i, e))
+			return false;
+	}
+	return true;
+}
+
+/* ---- conflicts */
+
+static const char *
+conflict_text(struct taking *t, const struct rows *r)
+{
+	struct arena *a = t->call->arena;
+	const struct usage_record *u = &t->batch.list[rows_i64(r, 0, DIFFER_N)];
+	const struct usage_record *first = &t->batch.list[rows_i64(r, 0, DIFFER_FIRST)];
+	const char *key = arena_printf(a, "%s: record \"%s\" of source \"%s\"", u->place,
+	    u->values[USAGE_id], u->values[USAGE_source]);
+	const char *corrects = u->values[USAGE_corrects];
+
+	if (rows_bool(r, 0, DIFFER_ELSEWHERE))
+		return arena_printf(a,
+		    "%s came before for another account, and the first stands: to move "
+		    "it, send a correction of quantity 0 there and a record with an id "
+		    "of "
+		    "its own here",
+		    key);
+	if (rows_text(r, 0, DIFFER_OTHER) != NULL)
+		return arena_printf(a,
+		    "%s corrects \"%s\", which \"%s\" corrects already, and the first "
+		    "stands: name that one in corrects instead",
+		    key, corrects, rows_text(r, 0, DIFFER_OTHER));
+	if (rows_text(r, 0, DIFFER_WHAT)[0] != '\0' && u != first)
+		return arena_printf(a,
+		    "%s stands in %s too, with other content (%s): give each an id of "
+		    "its "
+		    "own",
+		    key, first->place, rows_text(r, 0, DIFFER_WHAT));
+	if (rows_text(r, 0, DIFFER_WHAT)[0] != '\0')
+		return arena_printf(a,
+		    "%s came on %s with other content (%s), and the first stands: to set "
+		    "it right, send a record with an id of its own that names this one "
+		    "in "
+		    "corrects",
+		    key, call_date(t->call, rows_text(r, 0, DIFFER_RECEIVED)),
+		    rows_text(r, 0, DIFFER_WHAT));
+	if (rows_bool(r, 0, DIFFER_NOT_ABOVE))
+		return arena_printf(a,
+		    "%s has seq %s, and \"%s\", which it corrects, has %s: a correction "
+		    "has a higher one",
+		    key, u->values[USAGE_seq], corrects,
+		    rows_text(r, 0, DIFFER_SEQ_BEFORE));
+	return arena_printf(a,
+	    "%s has seq %s, and \"%s\", which corrects it and came first, has no higher "
+	    "one: give this one a lower seq",
+	    key, u->values[USAGE_seq], rows_text(r, 0, DIFFER_LATER));
+}
+
+static bool
+event(struct call *c, const char *kind, const char *text, struct err *e)
+{
+	return db_run(c->db, STMT_EVENT_WRITE,
+	    DB_ARGS(DB_NUMBER(c->caller.account_id), DB_NUMBER(c->caller.user_id),
+		c->request->source, kind, NULL, text),
+	    NULL, e);
+}
+
+/* After the commit of the event: nothing of the batch was stored. */
+static bool
+conflict_answer(struct call *c, struct err *e)
+{
+	return err_set(e, ERR_CONFLICT, "%s", c->object);
+}
+
+/* ---- taking in */
+
+static void
+answer(struct taking *t, uint64_t stored)
+{
+	struct jout *j = &t->call->out;
+
+	jout_open(j, NULL, '{');
+	jout_number(j, "records", (int64_t)t->batch.count);
+	jout_number(j, "stored", (int64_t)stored);
+	jout_number(j, "known", (int64_t)(t->batch.count - stored));
+	jout_bool(j, "dryrun", call_true(t->call, "dryrun"));
+	jout_close(j, '}');
+	t->call->total = 1;
+}
+
+/*
+ * All is put, then compared with what stands: whoever came first, now or at the same
+ * time, has the key.  What differs undoes the whole batch and leaves a note.
+ */
+static bool
+batch_put(struct taking *t, struct err *e)
+{
+	struct call *c = t->call;
+	const char *text = buf_text(&t->text);
+	bool dry = call_true(c, "dryrun");
+	scoped(rows_clear) struct rows *r = NULL;
+	uint64_t stored = 0;
+
+	if (!db_exec(c->db, "savepoint batch", e) ||
+	    !db_run(c->db, STMT_USAGE_IMPORT_KEYS, DB_ARGS(text), NULL, e) ||
+	    !db_run(c->db, STMT_USAGE_IMPORT_PUT,
+		DB_ARGS(text, DB_NUMBER(c->caller.user_id)), &stored, e) ||
+	    !db_query(c->db, STMT_USAGE_IMPORT_DIFFER, DB_ARGS(text), &r, e))
+		return false;
+	if ((dry || rows_count(r) > 0) &&
+	    !db_exec(c->db, "rollback to savepoint batch", e))
+		return false;
+	if (rows_count(r) > 0) {
+		c->object = conflict_text(t, r);
+		c->late = conflict_answer;
+		return event(c, "USAGE.CONFLICT", c->object, e);
+	}
+	answer(t, stored);
+	if (dry || stored == 0)
+		return true;
+	return event(c, "USAGE.IMPORT",
+	    arena_printf(c->arena, "importUsage by %s: %zu records, %llu of them new",
+		c->caller.user_name, t->batch.count, (unsigned long long)stored),
+	    e);
+}
+
+static bool
+batch_read(struct taking *t, struct err *e)
+{
+	struct call *c = t->call;
+	const char *records = call_value(c, "records");
+	const char *csv = call_value(c, "csv");
+	const char *source = call_value(c, "source");
+
+	if ((records == NULL) == (csv == NULL))
+		return err_set(e, ERR_INPUT,
+		    "give the records as records (JSON) or as csv, one of both");
+	return csv != NULL ? usage_batch_csv(&t->batch, c->arena, csv, source, e)
+			   : usage_batch_json(&t->batch, c->arena, records, source, e);
+}
+
+static bool
+batch_take(struct taking *t, struct err *e)
+{
+	if (!batch_read(t, e) || !right_check(t, e))
+		return false;
+	usage_batch_write(&t->text, &t->batch);
+	if (!things_check(t, e))
+		return false;
+	buf_clear(&t->text); /* once more, with the accounts */
+	usage_batch_write(&t->text, &t->batch);
+	return batch_put(t, e);
+}
+
+bool
+handle_usage_import(struct call *c, struct err *e)
+{
+	struct taking t = { .call = c, .text = BUF_INIT };
+	bool ok;
+
+	c->late = NULL; /* a transaction that is tried again */
+	ok = batch_take(&t, e);
+	buf_done(&t.text);
+	return ok;
+}
