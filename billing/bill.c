@@ -29,6 +29,8 @@ struct making {
 	struct instant *edges;
 	size_t edge_count;
 	size_t edge_capacity;
+	struct told by_resource; /* of the resource at hand */
+	struct told by_account;
 };
 
 static bool
@@ -200,7 +202,9 @@ line_take(struct making *m, struct portion *p, const struct line *l, struct err 
 {
 	struct bill *b = m->b;
 	struct bill_line given = { l, p, (size_t)(p - b->portions),
-		l->resource == NULL ? NULL : b->used.name };
+		l->resource == NULL ? NULL : b->used.name,
+		told_find(l->resource == NULL ? &m->by_account : &m->by_resource,
+		    l->price) };
 	struct tax_entry *x;
 
 	if (m->ask->only != NULL && strcmp(m->ask->only, l->sku) != 0)
@@ -272,7 +276,8 @@ items_count(struct bill *b)
 				fate = portion_fate(&b->portions[k], u, i);
 		if (fate == FATE_UNRATED && sku_optional(u->sku))
 			continue;
-		balance_add(&b->balance, b->arena, u->sku, fate, b->used.records[i]);
+		balance_add(&b->balance, b->arena, u->sku, fate,
+		    b->used.origins[i].records);
 	}
 	for (size_t i = 0; i < b->used.aside_count; i++) {
 		const struct usage_aside *x = &b->used.asides[i];
@@ -283,10 +288,30 @@ items_count(struct bill *b)
 }
 
 static bool
+told_take(struct making *m, struct err *e)
+{
+	struct bill *b = m->b;
+
+	m->by_resource.count = 0;
+	for (size_t i = 0; i < b->portion_count; i++) {
+		const struct portion *p = &b->portions[i];
+
+		if (p->run != NULL &&
+		    (!told_note(&m->by_resource, NULL, &p->job, &b->used, true, e) ||
+			!told_note(&m->by_account, b->arena, &p->job, &b->used, false,
+			    e)))
+			return false;
+	}
+	return true;
+}
+
+static bool
 resource_rate(struct making *m, struct err *e)
 {
 	struct bill *b = m->b;
 
+	if (!told_take(m, e))
+		return false;
 	for (size_t i = 0; i < b->portion_count; i++) {
 		struct portion *p = &b->portions[i];
 
@@ -380,6 +405,8 @@ bill_make(struct bill *b, struct db *db, const struct calendar *c,
 	mpq_inits(b->exact, b->per_hour, NULL);
 	ok = bill_fill(&m, e);
 	free(m.edges);
+	told_done(&m.by_resource);
+	told_done(&m.by_account);
 	if (!ok)
 		bill_done(b);
 	return ok;

@@ -4,6 +4,7 @@
 #include "billing/balance.h"
 #include "billing/rate.h"
 #include "billing/tax_book.h"
+#include "billing/told.h"
 #include "billing/usage_stream.h"
 
 /* The price list of one part of the period, and what it makes of the usage there. */
@@ -46,7 +47,8 @@ struct bill_line {
 	const struct line *line;
 	const struct portion *portion;
 	size_t portion_index;
-	const char *resource_name; /* NULL: the account's line */
+	const char *resource_name;    /* NULL: the account's line */
+	const struct told_line *told; /* imported records in it; NULL: none */
 };
 
 /* Takes the lines of a bill; may use the connection, but not leave it busy. */

@@ -91,6 +91,7 @@ doc_line(struct buf *out, int64_t n, const struct bill *b, const struct bill_lin
 	for (size_t i = 0; i < line->parts.count; i++)
 		part_write(&j, &line->parts.list[i]);
 	jout_close(&j, ']');
+	told_write(&j, l->told);
 	jout_close(&j, '}');
 }
 

@@ -54,6 +54,7 @@ line_write(void *context, const struct bill *b unused, const struct bill_line *g
 	jout_string(j, "unit", unit);
 	answer_exact(j, "exact", l->exact);
 	answer_amount(j, "amount", given->portion->tariff, l->amount);
+	told_write(j, given->told);
 	jout_close(j, '}');
 	return true;
 }

@@ -38,20 +38,23 @@ static const struct sku_multiple multiples[] = {
 	{ "byte", 1000UL * 1000 * 1000, "GB" },
 };
 
-static const char *
-base_unit(const char *sku)
+const char *
+sku_own_unit(const char *sku)
 {
 	for (size_t i = 0; i < ARRAY_LEN(bases); i++)
 		if (strcmp(bases[i].sku, sku) == 0)
 			return bases[i].unit;
-	return "unit";
+	return NULL;
 }
 
 bool
-sku_own(const char *sku)
+sku_own_amount(const char *sku)
 {
-	for (size_t i = 0; i < ARRAY_LEN(bases); i++)
-		if (strcmp(bases[i].sku, sku) == 0)
+	static const char *const units[] = { "vCPU-second", "byte", "request" };
+	const char *unit = sku_own_unit(sku);
+
+	for (size_t i = 0; unit != NULL && i < ARRAY_LEN(units); i++)
+		if (strcmp(unit, units[i]) == 0)
 			return true;
 	return false;
 }
@@ -80,8 +83,8 @@ divided_unit(const char *unit, const mpq_t divisor)
 char *
 sku_unit(const struct price *p)
 {
-	scoped_free char *unit =
-	    divided_unit(p->unit != NULL ? p->unit : base_unit(p->sku), p->divisor);
+	const char *base = p->unit != NULL ? p->unit : sku_own_unit(p->sku);
+	scoped_free char *unit = divided_unit(base != NULL ? base : "unit", p->divisor);
 
 	if (p->per == PER_NONE)
 		return mem_strdup(unit);

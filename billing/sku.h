@@ -13,8 +13,10 @@
 #define SKU_HOST_CORE "host.core"
 #define SKU_HOST_CORE16 "host.core16" /* at least 16 a socket, as some licences count */
 
-/* Whether our own meters count it: then nobody else may. */
-bool sku_own(const char *sku);
+/* What our own meters count it in: "GiB", "byte"; NULL: it is none of theirs. */
+const char *sku_own_unit(const char *sku);
+/* Of those: whether it is counted at instants (bytes), not for a time (GiB). */
+bool sku_own_amount(const char *sku);
 
 /* Another measure of what a sku counts already: without a price it is no loss. */
 bool sku_optional(const char *sku);

@@ -33,7 +33,8 @@ enum {
 	USED_TAGS,
 	USED_SEQ,
 	USED_STATE,
-	USED_RECORDS
+	USED_RECORDS,
+	USED_TOLD
 };
 
 /* What a lifetime is used of: so much per row of its column; no column: one. */
@@ -128,12 +129,12 @@ item_add(struct usage_stream *s, enum usage_kind kind, const char *sku, size_t r
 {
 	struct usage *u = usage_add(&s->list, kind, sku, s->uuid);
 
-	if (s->records == NULL || s->list.count > s->records_capacity) {
-		s->records_capacity = s->list.capacity;
-		s->records = mem_resize(s->records, s->records_capacity,
-		    sizeof(*s->records));
+	if (s->origins == NULL || s->list.count > s->origin_capacity) {
+		s->origin_capacity = s->list.capacity;
+		s->origins = mem_resize(s->origins, s->origin_capacity,
+		    sizeof(*s->origins));
 	}
-	s->records[s->list.count - 1] = records;
+	s->origins[s->list.count - 1] = (struct usage_origin){ records, NULL };
 	return u;
 }
 
@@ -226,6 +227,8 @@ told_add(struct usage_stream *s, bool level, struct err *e)
 		return true;
 	}
 	u = item_add(s, level ? USAGE_INTERVAL : USAGE_EVENT, sku, records);
+	s->origins[s->list.count - 1].told = arena_strdup(s->list.arena,
+	    rows_text(s->rows, s->row, USED_TOLD));
 	u->span.from = us_instant(s, USED_FROM, INSTANT_FIRST);
 	if (level) {
 		u->span.to = us_instant(s, USED_TO, INSTANT_LAST);
@@ -250,6 +253,25 @@ row_add(struct usage_stream *s, struct err *e)
 		if (strcmp(allocations[i].kind, kind) == 0)
 			lifetime_add(s, &allocations[i]);
 	return true;
+}
+
+/*
+ * What is told of a metered sku without tags has those of what was metered, so that it
+ * has the same price.
+ */
+static void
+told_settle(struct usage_stream *s)
+{
+	for (size_t i = 0; i < s->list.count; i++) {
+		struct usage *u = &s->list.items[i];
+
+		if (s->origins[i].told == NULL || u->tags.count > 0)
+			continue;
+		for (size_t k = 0; k < s->list.count; k++)
+			if (s->origins[k].told == NULL &&
+			    strcmp(s->list.items[k].sku, u->sku) == 0)
+				u->tags = s->list.items[k].tags;
+	}
 }
 
 /* Simulated things say so wherever they appear. */
@@ -305,6 +327,7 @@ usage_stream_next(struct usage_stream *s, bool *more, struct err *e)
 		if (!row_ready(s, &any, e))
 			return false;
 	}
+	told_settle(s);
 	return true;
 }
 
@@ -320,7 +343,7 @@ usage_stream_done(struct usage_stream *s)
 {
 	rows_clear(&s->rows);
 	usage_list_done(&s->list);
-	free(s->records);
+	free(s->origins);
 	free(s->asides);
 	*s = (struct usage_stream){ .db = NULL };
 }

@@ -12,6 +12,15 @@ struct usage_ask {
 	size_t edge_count;
 };
 
+/* What an item was made of. */
+struct usage_origin {
+	size_t records; /* rows of usage */
+	/* Keys of imported ones, "source/id", a line each, the first TOLD_SHOWN of them;
+	 * NULL: it was metered. */
+	const char *told;
+};
+#define TOLD_SHOWN 20
+
 /* Imported records that don't count: they are counted all the same. */
 struct usage_aside {
 	const char *sku;
@@ -27,9 +36,9 @@ struct usage_stream {
 	/* The resource at hand; its usage and texts live until the next one. */
 	struct usage_list list;
 	const char *uuid;
-	const char *name; /* says "(simulated)" where that is so */
-	size_t *records;  /* by item of list: of how many rows of usage it was made */
-	size_t records_capacity;
+	const char *name;             /* says "(simulated)" where that is so */
+	struct usage_origin *origins; /* by item of list */
+	size_t origin_capacity;
 	struct usage_aside *asides;
 	size_t aside_count;
 	size_t aside_capacity;

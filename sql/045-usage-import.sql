@@ -1,5 +1,6 @@
 -- Usage of what libvirt does not see (object storage, licences, support hours), told by others.
 -- Nothing here is ever changed or taken away: a mistake is corrected by a record that names it.
+-- Of our own skus the provider may tell what the meters missed or got wrong.
 
 ---------------------------------------------------------------- what may be told
 
@@ -31,7 +32,8 @@ create table usage_import (
     source        text not null check (length(source) between 1 and 64),
     record        text not null check (length(record) between 1 and 128), -- the source's own id for it
     number        bigint not null default nextval('usage_import_seq'),    -- order of arrival
-    sku           text not null references usage_meter,
+    sku           text not null,             -- of usage_meter, or one of our own
+    unit          text not null,
     kind          text not null check (kind in ('amount', 'level')),
     used_from     timestamptz not null,      -- of an amount its instant
     used_to       timestamptz check (used_to > used_from), -- of a level; null: it still lasts
@@ -76,12 +78,11 @@ left join usage_import c on c.account_id = i.account_id and c.source = i.source 
 
 create view api_usage_import with (security_invoker = true) as
 select i.account_id, i.number as row_id, i.source, i.record as id, a.uuid as accountid, a.name as account, d.uuid as domainid,
-    i.sku, m.unit, i.quantity::text as quantity, case when i.kind = 'amount' then i.used_from end as at,
+    i.sku, i.unit, i.quantity::text as quantity, case when i.kind = 'amount' then i.used_from end as at,
     case when i.kind = 'level' then i.used_from end as "from", i.used_to as "to", i.kind, i.used_from, i.used_to,
     i.seq, i.resource, i.resource_uuid as resourceid, i.resource_name as resourcename, i.tags, i.corrects,
     i.corrected_by as correctedby, i.state, i.received_at as received
 from usage_import_state i
-join usage_meter m on m.sku = i.sku
 join account a on a.id = i.account_id
 join domain d on d.id = a.domain_id;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* usage_import: usage that others tell is taken in once, whole or not at all */
 #include "billing/late.h"
+#include "billing/sku.h"
 #include "web/handlers.h"
 #include "web/usage_record.h"
 #include "web_stmt.gen.h"
@@ -19,7 +20,8 @@ enum {
 	KNOWN_CLOSED,
 	KNOWN_UNIT,
 	KNOWN_KIND,
-	KNOWN_RECORD
+	KNOWN_RECORD,
+	KNOWN_THING
 };
 /* Columns of usage_import_differ. */
 enum {
@@ -98,14 +100,40 @@ account_check(struct usage_record *r, const struct rows *known, size_t row, stru
 	return true;
 }
 
+/*
+ * What our own meters missed or got wrong is told by the provider, of a thing that the
+ * account has here.  A level goes before what was metered in its time, by its seq.
+ */
 static bool
-meter_check(const struct usage_record *r, const struct rows *known, size_t row,
-    struct err *e)
+own_check(const struct taking *t, struct usage_record *r, bool thing, struct err *e)
 {
-	const char *unit = rows_text(known, row, KNOWN_UNIT);
 	const char *sku = r->values[USAGE_sku];
+
+	if (!t->call->caller.provider)
+		return usage_refuse(e, r, USAGE_sku,
+		    "%s is counted by Jeoul itself: only the provider may add to it",
+		    sku);
+	if (!thing)
+		return usage_refuse(e, r, USAGE_resource,
+		    "%s is counted by Jeoul itself: give the id of the virtual machine, "
+		    "disk or host of account %s that it is about",
+		    sku, r->values[USAGE_account]);
+	if (r->lasts && strcmp(r->values[USAGE_seq], "0") == 0)
+		r->values[USAGE_seq] = "1";
+	return true;
+}
+
+static bool
+meter_check(const struct taking *t, struct usage_record *r, const struct rows *known,
+    size_t row, struct err *e)
+{
+	const char *sku = r->values[USAGE_sku];
+	const char *own = sku_own_unit(sku);
+	const char *unit = own != NULL ? own : rows_text(known, row, KNOWN_UNIT);
 	bool level;
 
+	if (own != NULL && !own_check(t, r, rows_bool(known, row, KNOWN_THING), e))
+		return false;
 	if (unit == NULL)
 		return usage_refuse(e, r, USAGE_sku,
 		    "there is no meter \"%s\": jeoul meter list shows them, jeoul meter "
@@ -116,7 +144,8 @@ meter_check(const struct usage_record *r, const struct rows *known, size_t row,
 		    "\"%s\" is not what %s counts in: convert the quantity to %s and say "
 		    "so",
 		    r->values[USAGE_unit], sku, unit);
-	level = strcmp(rows_text(known, row, KNOWN_KIND), "level") == 0;
+	level = own != NULL ? !sku_own_amount(sku)
+			    : strcmp(rows_text(known, row, KNOWN_KIND), "level") == 0;
 	if (level == r->lasts)
 		return true;
 	return usage_refuse(e, r, r->lasts ? USAGE_from : USAGE_at,
@@ -167,7 +196,7 @@ things_check(struct taking *t, struct err *e)
 	for (size_t i = 0; i < t->batch.count; i++) {
 		struct usage_record *u = &t->batch.list[i];
 
-		if (!account_check(u, r, i, e) || !meter_check(u, r, i, e) ||
+		if (!account_check(u, r, i, e) || !meter_check(t, u, r, i, e) ||
 		    !time_check(u, r, i, e))
 			return false;
 	}

@@ -28,7 +28,7 @@ sku_check(const char *sku, struct err *e)
 {
 	size_t n = strlen(sku);
 
-	if (sku_own(sku))
+	if (sku_own_unit(sku) != NULL)
 		return err_set(e, ERR_CONFLICT,
 		    "sku: %s is counted by Jeoul itself: take another name", sku);
 	if (strspn(sku, "abcdefghijklmnopqrstuvwxyz0123456789._-") != n ||

@@ -32,6 +32,16 @@ usage_field_name(enum usage_field f)
 	return fields[f].name;
 }
 
+/* What a terminal or a log would obey is not repeated to them. */
+static char *
+show(char *text)
+{
+	for (char *p = text; *p != '\0'; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = '?';
+	return text;
+}
+
 bool
 usage_refuse(struct err *e, const struct usage_record *r, enum usage_field f,
     const char *fmt, ...)
@@ -42,6 +52,7 @@ usage_refuse(struct err *e, const struct usage_record *r, enum usage_field f,
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	show(text);
 	return err_set(e, ERR_INPUT, "%s, field %s: %s", r->place, fields[f].name, text);
 }
 
@@ -364,7 +375,8 @@ head_read(struct head *h, struct csv *c, struct err *e)
 			return err_set(e, ERR_INPUT,
 			    "line %u: the column \"%.60s\" is not known: the first line "
 			    "names the columns, separated by commas, of %s",
-			    row.line, row.fields[i], fields_text(c->arena));
+			    row.line, show(arena_strdup(c->arena, row.fields[i])),
+			    fields_text(c->arena));
 		if (seen[f])
 			return err_set(e, ERR_INPUT,
 			    "line %u: the column %s is there twice: take one out",
@@ -431,7 +443,7 @@ member_take(struct usage_record *r, struct arena *a, const struct jval *m, struc
 
 	if (f == USAGE_FIELD_COUNT)
 		return err_set(e, ERR_INPUT, "%s: \"%.60s\" is not known: there are %s",
-		    r->place, json_name(m), fields_text(a));
+		    r->place, show(arena_strdup(a, json_name(m))), fields_text(a));
 	if (json_type(m) == JSON_NULL)
 		return true;
 	if (f == USAGE_tags)

@@ -211,8 +211,9 @@ order by x.place;
 -- before on, because a run's start may count, and consumption as one sum per VM and stretch
 -- of $4 (the instants at which any price changes, the first of them $2).  The account's own
 -- lifetimes name a VM: it may be another's now.  What nothing names is charged too.  Imported
--- usage comes first, as resources with numbers below zero: levels one by one, amounts summed by
--- stretch; what does not count (corrected, pending) comes along to be counted.
+-- usage comes first, as resources with numbers below zero, or with the thing of ours that it is
+-- about: levels one by one, amounts summed by stretch; what does not count (corrected, pending)
+-- comes along to be counted.
 declare bill_usage no scroll cursor for
 with life as materialized (
     select * from lifetime
@@ -233,19 +234,25 @@ with life as materialized (
     where account_id = $1 and window_from >= $2::timestamptz and window_from < $3::timestamptz
     group by 1, 2
 ), told as materialized (
-    select i.*, first_value(resource_name) over (partition by resource_uuid order by used_from desc, source, record) as name
-    from usage_import_state i
-    where account_id = $1 and (kind = 'amount' and used_from >= $2::timestamptz and used_from < $3::timestamptz
-        or kind = 'level' and used_from < $3::timestamptz
-            and (used_to is null or used_to >= $2::timestamptz - interval '1 day'))
+    select i.*, i.source || '/' || i.record as told, l.resource_id as thing,
+        coalesce(l.resource_name, first_value(i.resource_name) over (partition by resource_uuid
+            order by i.used_from desc, i.source collate "C", i.record collate "C")) as name
+    from usage_import_state i left join usage_meter m on m.sku = i.sku left join lateral (
+        select resource_id, resource_name from lifetime
+        where m.sku is null and account_id = $1 and resource_uuid = i.resource_uuid order by valid_from desc limit 1
+    ) l on true
+    where i.account_id = $1 and (i.kind = 'amount' and i.used_from >= $2::timestamptz and i.used_from < $3::timestamptz
+        or i.kind = 'level' and i.used_from < $3::timestamptz
+            and (i.used_to is null or i.used_to >= $2::timestamptz - interval '1 day'))
 ), imported as (
-    select sku, kind, state, resource_uuid, tags, null::bigint as stretch, used_from, used_to, seq, quantity,
-        1::bigint as records, name
+    select sku, kind, state, resource_uuid, thing, tags, null::bigint as stretch, used_from, used_to, seq, quantity,
+        1::bigint as records, name, told
     from told where kind = 'level' and (state = 'current' or used_to is null or used_to > $2::timestamptz)
     union all
-    select sku, kind, state, resource_uuid, tags, width_bucket(used_from, $4::timestamptz[]), null, null, null,
-        sum(quantity), count(*), name
-    from told where kind = 'amount' group by 1, 2, 3, 4, 5, 6, name
+    select sku, kind, state, resource_uuid, thing, tags, width_bucket(used_from, $4::timestamptz[]), null, null, null,
+        sum(quantity), count(*), name,
+        array_to_string((array_agg(told order by used_from, told collate "C"))[1:20], E'\n')
+    from told where kind = 'amount' group by 1, 2, 3, 4, 5, 6, 7, name
 )
 select l.resource_id, l.kind, l.resource_uuid, l.resource_name, l.simulated,
     (extract(epoch from l.valid_from) * 1000000)::bigint as since,
@@ -254,7 +261,7 @@ select l.resource_id, l.kind, l.resource_uuid, l.resource_name, l.simulated,
     null::bigint as vms, null::bigint as volumes, null::bigint as nics, null::numeric as vcpu_ns,
     null::numeric as disk_read, null::numeric as disk_write, null::numeric as disk_reads,
     null::numeric as disk_writes, null::numeric as net_rx, null::numeric as net_tx,
-    null as sku, null::text as quantity, null::text as tags, null::bigint as seq, null as state, null::bigint as records
+    null as sku, null::text as quantity, null::text as tags, null::bigint as seq, null as state, null::bigint as records, null as told
 from life l left join offering o on o.id = l.offering_id
 union all
 select u.vm_id, 'window', coalesce(n.resource_uuid, v.uuid, lpad(to_hex(u.vm_id), 32, '0')::uuid),
@@ -262,16 +269,16 @@ select u.vm_id, 'window', coalesce(n.resource_uuid, v.uuid, lpad(to_hex(u.vm_id)
     (extract(epoch from ($4::timestamptz[])[u.stretch]) * 1000000)::bigint, null,
     null, null, null, null, null, null, null, u.vms, u.volumes, u.nics, u.vcpu_ns,
     u.disk_read, u.disk_write, u.disk_reads, u.disk_writes, u.net_rx, u.net_tx,
-    null, null, null, null, null, null
+    null, null, null, null, null, null, null
 from used u
 left join named n on n.resource_id = u.vm_id
 left join vm v on v.account_id = $1 and v.id = u.vm_id
 union all
-select -dense_rank() over (order by i.resource_uuid), i.kind, i.resource_uuid, i.name, false,
+select coalesce(i.thing, -dense_rank() over (order by i.resource_uuid)), i.kind, i.resource_uuid, i.name, false,
     (extract(epoch from coalesce(i.used_from, ($4::timestamptz[])[i.stretch])) * 1000000)::bigint,
     (extract(epoch from i.used_to) * 1000000)::bigint,
     null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null,
-    i.sku, i.quantity::text, i.tags::text, i.seq, i.state, i.records
+    i.sku, i.quantity::text, i.tags::text, i.seq, i.state, i.records, i.told
 from imported i
 order by 1, 2, 6, 25, 27;
 

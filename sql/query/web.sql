@@ -326,10 +326,13 @@ order by i.account_id, i.used_from, i.source collate "C", i.id collate "C" limit
 -- What is known of the things that records name: how many accounts the name fits, the account,
 -- from when on it can be billed (its first period, or the month it was made in), and whether at that time still: not after its removal, and not
 -- in a closed period that the statement after next looks at no more ($2 microseconds after its
--- end); then its meter, and whether the record came before.
+-- end); then its meter, whether the record came before, and whether its resource is a thing that
+-- the account has or had here.
 with asked as materialized (
-    select n, source, record, account, sku, used_from
-    from jsonb_to_recordset($1::jsonb) as r (n integer, source text, record text, account text, sku text, used_from timestamptz)
+    select n, source, record, account, sku, used_from,
+        case when resource ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then resource::uuid end as thing
+    from jsonb_to_recordset($1::jsonb) as r (n integer, source text, record text, account text, sku text, resource text,
+        used_from timestamptz)
 ), names as (
     select distinct account as name, account ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' as by_uuid from asked
 ), fits as (
@@ -352,7 +355,8 @@ select coalesce(f.fit, 0), f.id, to_char(f.begins at time zone 'UTC', 'YYYY-MM-D
     coalesce(r.used_from >= f.removed, false),
     exists (select from billing_period p where p.account_id = f.id and p.starts <= r.used_from and p.ends > r.used_from
         and p.closed_at is not null and p.ends <= f.due - $2::bigint * interval '1 microsecond'),
-    m.unit, m.kind, k.record is not null
+    m.unit, m.kind, k.record is not null,
+    r.thing is not null and exists (select from lifetime l where l.account_id = f.id and l.resource_uuid = r.thing)
 from asked r
 left join billed f on f.name = r.account
 left join usage_meter m on m.sku = r.sku
@@ -369,16 +373,16 @@ on conflict do nothing;
 
 -- name: usage_import_put
 -- A thing's uuid on bills: its own if that is what was given, made of account and name else.
-insert into usage_import (account_id, source, record, sku, kind, used_from, used_to, quantity, seq, resource, resource_uuid,
-    resource_name, tags, corrects, user_id)
-select r.account_id, r.source, r.record, r.sku, r.kind, r.used_from, r.used_to, r.quantity, r.seq, r.resource,
+insert into usage_import (account_id, source, record, sku, unit, kind, used_from, used_to, quantity, seq, resource,
+    resource_uuid, resource_name, tags, corrects, user_id)
+select r.account_id, r.source, r.record, r.sku, r.unit, r.kind, r.used_from, r.used_to, r.quantity, r.seq, r.resource,
     case when r.resource is null then a.uuid
         when r.resource ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then r.resource::uuid
         else md5(a.uuid || '/' || r.resource)::uuid end,
     coalesce(r.resource_name, r.resource, a.name), r.tags, r.corrects, $2::bigint
-from jsonb_to_recordset($1::jsonb) as r (n integer, account_id bigint, source text, record text, sku text, kind text,
-    used_from timestamptz, used_to timestamptz, quantity numeric, seq bigint, resource text, resource_name text, tags jsonb,
-    corrects text)
+from jsonb_to_recordset($1::jsonb) as r (n integer, account_id bigint, source text, record text, sku text, unit text,
+    kind text, used_from timestamptz, used_to timestamptz, quantity numeric, seq bigint, resource text, resource_name text,
+    tags jsonb, corrects text)
 join account a on a.id = r.account_id
 join usage_import_key k on k.source = r.source and k.record = r.record and k.account_id = r.account_id
 order by r.account_id, r.source collate "C", r.record collate "C", r.n
@@ -390,12 +394,12 @@ on conflict do nothing;
 -- corrects, or what corrects it, has no lower, or higher, seq.
 with asked as materialized (
     select r.*, first_value(n) over (partition by source, record order by n) as first_n
-    from jsonb_to_recordset($1::jsonb) as r (n integer, account_id bigint, source text, record text, sku text, kind text,
-        used_from timestamptz, used_to timestamptz, quantity numeric, seq bigint, resource text, resource_name text,
-        tags jsonb, corrects text)
+    from jsonb_to_recordset($1::jsonb) as r (n integer, account_id bigint, source text, record text, sku text, unit text,
+        kind text, used_from timestamptz, used_to timestamptz, quantity numeric, seq bigint, resource text,
+        resource_name text, tags jsonb, corrects text)
 ), beside as (
     select r.n, r.first_n, k.account_id <> r.account_id as elsewhere, i.received_at, c.record as other,
-        concat_ws(', ', case when i.sku <> r.sku then 'sku' end,
+        concat_ws(', ', case when i.sku <> r.sku then 'sku' end, case when i.unit <> r.unit then 'unit' end,
             case when i.kind <> r.kind then case r.kind when 'amount' then 'at' else 'from' end
                 when i.used_from <> r.used_from then case r.kind when 'amount' then 'at' else 'from' end end,
             case when i.used_to is distinct from r.used_to then 'to' end,

@@ -77,12 +77,12 @@ insert into ledger_entry (account_id, posting_key, at, debit, credit, currency, 
     (2, 'p/1', m(0), 'cash', 'prepaid', 'USD', 3.00, '', null, null), (2, 'p/2', m(0), 'cash', 'receivable', 'USD', 9.00, '', null, null),
     (2, 'r/1', m(0), 'receivable', 'cash', 'USD', 9.00, '', null, 'p/2');
 insert into usage_meter (sku, unit, kind) values ('object.storage', 'GiB', 'level'), ('support.hours', 'hour', 'amount');
-insert into usage_import (account_id, source, record, sku, kind, used_from, used_to, quantity, seq, resource, resource_uuid,
-        resource_name, corrects, received_at) values
-    (2, 's3', 'a', 'object.storage', 'level', m(-300), null, 5, 0, 'b', '00000000-0000-4000-8000-000000000904', 'b', null, m(-200)),
-    (2, 's3', 'b', 'object.storage', 'level', m(-300), m(-100), 5, 1, 'b', '00000000-0000-4000-8000-000000000904', 'b', 'a', m(-60)),
-    (2, 'desk', 'x', 'support.hours', 'amount', m(-300), null, 2.5, 0, null, '00000000-0000-4000-8000-000000000905', 'c', null, m(-60)),
-    (2, 'desk', 'y', 'support.hours', 'amount', m(-300), null, 2.5, 1, null, '00000000-0000-4000-8000-000000000905', 'c', 'w', m(-60));
+insert into usage_import (account_id, source, record, sku, unit, kind, used_from, used_to, quantity, seq, resource,
+        resource_uuid, resource_name, corrects, received_at) values
+    (2, 's3', 'a', 'object.storage', 'GiB', 'level', m(-300), null, 5, 0, 'b', '00000000-0000-4000-8000-000000000904', 'b', null, m(-200)),
+    (2, 's3', 'b', 'object.storage', 'GiB', 'level', m(-300), m(-100), 5, 1, 'b', '00000000-0000-4000-8000-000000000904', 'b', 'a', m(-60)),
+    (2, 'desk', 'x', 'support.hours', 'hour', 'amount', m(-300), null, 2.5, 0, null, '00000000-0000-4000-8000-000000000905', 'c', null, m(-60)),
+    (2, 'desk', 'y', 'support.hours', 'hour', 'amount', m(-300), null, 2.5, 1, null, '00000000-0000-4000-8000-000000000905', 'c', 'w', m(-60));
 insert into usage_import_key (source, record, account_id) select source, record, account_id from usage_import;
 insert into accrual (account_id, period_from, line_key, period_to, sku, resource_uuid, tariff_id, tariff_version, currency,
         quantity, unit, exact, amount, through, generation) values
@@ -159,7 +159,7 @@ BREACHES = {
     "import_key": ["delete from usage_import_key where record = 'a'", "delete from usage_import where record = 'x'",
                    "update usage_import set account_id = 1 where record = 'x'"],
     "import_meter": ["update usage_import set kind = 'level' where record = 'x'",
-                     "insert into usage_meter (sku, unit, kind) values ('vcpu', 'vCPU', 'level')"],
+                     "update usage_import set unit = 'day' where record = 'x'"],
     "import_correction": ["update usage_import set seq = 1 where record = 'a'"],
     "import_pending": ["update usage_import set received_at = now() - interval '8 days', used_from = now() - interval '9 days' "
                        "where record = 'y'"],
