@@ -61,8 +61,8 @@ part_write(struct jout *j, const struct part *p)
 }
 
 void
-doc_line(struct buf *out, int64_t n, const struct bill *b, const struct bill_line *l,
-    size_t tax)
+doc_line(struct buf *out, const struct bill *b, const struct bill_line *l,
+    const struct doc_extra *x)
 {
 	struct jout j = JOUT_INIT(out);
 	const struct line *line = l->line;
@@ -73,10 +73,12 @@ doc_line(struct buf *out, int64_t n, const struct bill *b, const struct bill_lin
 	for (size_t i = 0; i < l->portion_index; i++)
 		tariff += b->portions[i].tariff != NULL ? 1 : 0;
 	jout_open(&j, NULL, '{');
-	jout_number(&j, "n", n);
+	jout_number(&j, "n", x->n);
 	jout_string(&j, "kind", "charge");
 	jout_string(&j, "sku", line->sku);
 	resource_write(&j, line->resource, l->resource_name);
+	if (x->tags != NULL)
+		jout_raw(&j, "tags", x->tags);
 	jout_string(&j, "band", line->band);
 	jout_number(&j, "tariff", (int64_t)tariff);
 	jout_number(&j, "price", line->price - t->prices);
@@ -86,7 +88,7 @@ doc_line(struct buf *out, int64_t n, const struct bill *b, const struct bill_lin
 	jout_string(&j, "unit", unit);
 	doc_exact(&j, "exact", line->exact);
 	answer_amount(&j, "amount", t, line->amount);
-	jout_number(&j, "tax", (int64_t)tax);
+	jout_number(&j, "tax", (int64_t)x->tax);
 	jout_open(&j, "parts", '[');
 	for (size_t i = 0; i < line->parts.count; i++)
 		part_write(&j, &line->parts.list[i]);

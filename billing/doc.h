@@ -8,12 +8,18 @@
 void doc_exact(struct jout *j, const char *key, const mpq_t q);
 void doc_instant(struct jout *j, const char *key, struct instant t);
 
+/* What a line of a statement has beside what the bill knows. */
+struct doc_extra {
+	int64_t n;
+	size_t tax;       /* place of its tax entry */
+	const char *tags; /* of its resource as JSON, or NULL */
+};
 /*
  * One line of a bill: what, of which resource, how much, by which price, and the parts
- * that its exact amount is made of.  tax is the place of its tax entry.
+ * that its exact amount is made of.
  */
-void doc_line(struct buf *out, int64_t n, const struct bill *b, const struct bill_line *l,
-    size_t tax);
+void doc_line(struct buf *out, const struct bill *b, const struct bill_line *l,
+    const struct doc_extra *x);
 
 /* What became known about a closed period after its statement. */
 struct doc_adjustment {

@@ -13,7 +13,8 @@ struct drawing {
 	int64_t account_id;
 	int64_t statement_id;
 	struct bill *bill;
-	struct buf text; /* lines that wait to be written together */
+	struct rows *tags; /* by uuid of the resource */
+	struct buf text;   /* lines that wait to be written together */
 	struct jout lines;
 	int64_t waiting;
 	int64_t count;
@@ -63,6 +64,27 @@ tax_place(const struct bill *b, const struct tax_entry *x)
 	return (size_t)(x - b->taxes.entries);
 }
 
+/* As PostgreSQL sorts uuids, so does strcmp. */
+static const char *
+tags_of(const struct drawing *d, const char *uuid)
+{
+	size_t low = 0;
+	size_t high = rows_count(d->tags);
+
+	while (uuid != NULL && low < high) {
+		size_t middle = (low + high) / 2;
+		int order = strcmp(rows_text(d->tags, middle, 0), uuid);
+
+		if (order == 0)
+			return rows_text(d->tags, middle, 1);
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}
+
 static bool
 line_take(void *context, const struct bill *b, const struct bill_line *l, struct err *e)
 {
@@ -70,8 +92,10 @@ line_take(void *context, const struct bill *b, const struct bill_line *l, struct
 	scoped(buf_done) struct buf document = BUF_INIT;
 	const struct tax_entry *x = tax_book_entry(&d->bill->taxes, l->portion->tariff,
 	    l->line->price->tax_class);
+	struct doc_extra extra = { ++d->count, tax_place(b, x),
+		tags_of(d, l->line->resource) };
 
-	doc_line(&document, ++d->count, b, l, tax_place(b, x));
+	doc_line(&document, b, l, &extra);
 	return line_keep(d, &document, b->period.from, e);
 }
 
@@ -202,7 +226,9 @@ draw_up(struct db *db, const struct calendar *c, int64_t account_id,
 	d.statement_id = rows_i64(r, 0, 0);
 	d.bill = &b;
 	lines_begin(&d);
-	ok = period_draw(&d, c, period, now, e);
+	ok = db_query(db, STMT_DRAW_TAGS, DB_ARGS(DB_NUMBER(account_id)), &d.tags, e) &&
+	    period_draw(&d, c, period, now, e);
+	rows_clear(&d.tags);
 	buf_done(&d.text);
 	return ok;
 }

@@ -4,36 +4,14 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "billing/doc.h"
+#include "billing/parties.h"
 #include "billing_stmt.gen.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define FORMAT "jeoul-statement/1"
-#define NUMBER_DIGITS 6
-
 /* Columns of issue_draft. */
-enum {
-	DRAFT_STATEMENT,
-	DRAFT_BODY,
-	DRAFT_ACCOUNT_UUID,
-	DRAFT_ACCOUNT,
-	DRAFT_CUSTOMER,
-	DRAFT_DOMAIN,
-	DRAFT_ISSUER_ID,
-	DRAFT_ISSUER,
-	DRAFT_LEGAL_NAME,
-	DRAFT_ADDRESS,
-	DRAFT_TAX_NUMBER,
-	DRAFT_NOTE,
-	DRAFT_NUMBER_FORM,
-	DRAFT_KIND,
-	DRAFT_YEAR,
-	DRAFT_ISSUED_ON,
-	DRAFT_LOCALE,
-	DRAFT_FIRST_DAY,
-	DRAFT_LAST_DAY
-};
+enum { DRAFT_STATEMENT, DRAFT_BODY, DRAFT_FIRST_DAY, DRAFT_LAST_DAY };
 
 /* A statement on its way from draft to document. */
 struct issuing {
@@ -42,6 +20,7 @@ struct issuing {
 	struct instant starts;
 	struct instant now;
 	const struct rows *draft;
+	struct parties parties;
 	struct json *body;
 	int64_t number;
 	char *name;
@@ -60,92 +39,10 @@ body_text(const struct issuing *x, const char *key)
 	return json_text(json_get(json_root(x->body), key));
 }
 
-/* "{year}-{number}" with the number's digits filled up. */
-static char *
-number_name(const char *form, const char *year, int64_t number)
-{
-	struct buf b = BUF_INIT;
-
-	for (const char *p = form; *p != '\0'; p++) {
-		if (strncmp(p, "{year}", 6) == 0) {
-			buf_puts(&b, year);
-			p += 5;
-		} else if (strncmp(p, "{number}", 8) == 0) {
-			buf_printf(&b, "%0*lld", NUMBER_DIGITS, (long long)number);
-			p += 7;
-		} else {
-			buf_putc(&b, *p);
-		}
-	}
-	return buf_take(&b);
-}
-
-static const char *
-series_of(const char *kind)
-{
-	return strcmp(kind, "showback") == 0 ? "showback" : "invoice";
-}
-
-static bool
-number_take(struct issuing *x, struct err *e)
-{
-	scoped(rows_clear) struct rows *r = NULL;
-	const char *series = series_of(text(x, DRAFT_KIND));
-
-	if (!db_query(x->db, STMT_ISSUE_NUMBER,
-		DB_ARGS(text(x, DRAFT_ISSUER_ID), series, text(x, DRAFT_YEAR)), &r, e))
-		return false;
-	x->number = rows_i64(r, 0, 0);
-	x->name = number_name(text(x, DRAFT_NUMBER_FORM), text(x, DRAFT_YEAR), x->number);
-	return db_run(x->db, STMT_ISSUE_NUMBER_PUT,
-	    DB_ARGS(text(x, DRAFT_ISSUER_ID), series, text(x, DRAFT_YEAR),
-		DB_NUMBER(x->number), DB_NUMBER(x->account_id), text(x, DRAFT_STATEMENT)),
-	    NULL, e);
-}
-
-static void
-issuer_write(struct jout *j, const struct issuing *x)
-{
-	jout_open(j, "issuer", '{');
-	jout_string(j, "name", text(x, DRAFT_ISSUER));
-	jout_string(j, "legal_name", text(x, DRAFT_LEGAL_NAME));
-	jout_string(j, "address", text(x, DRAFT_ADDRESS));
-	jout_string(j, "tax_number", text(x, DRAFT_TAX_NUMBER));
-	jout_string(j, "note", text(x, DRAFT_NOTE));
-	jout_close(j, '}');
-	jout_open(j, "customer", '{');
-	jout_string(j, "account", text(x, DRAFT_ACCOUNT_UUID));
-	jout_string(j, "name", text(x, DRAFT_ACCOUNT));
-	jout_string(j, "domain", text(x, DRAFT_DOMAIN));
-	jout_string(j, "address", text(x, DRAFT_CUSTOMER));
-	jout_string(j, "locale", text(x, DRAFT_LOCALE));
-	jout_close(j, '}');
-}
-
-/* Each statement names the digest of the one before it in its series. */
-static bool
-previous_write(struct jout *j, const struct issuing *x, struct err *e)
-{
-	scoped(rows_clear) struct rows *r = NULL;
-
-	if (!db_query(x->db, STMT_ISSUE_PREVIOUS,
-		DB_ARGS(text(x, DRAFT_ISSUER_ID), series_of(text(x, DRAFT_KIND))), &r, e))
-		return false;
-	if (rows_count(r) == 0) {
-		jout_raw(j, "previous", "null");
-		return true;
-	}
-	jout_open(j, "previous", '{');
-	jout_string(j, "number", rows_text(r, 0, 0));
-	jout_string(j, "sha256", rows_text(r, 0, 1));
-	jout_close(j, '}');
-	return true;
-}
-
 static bool
 is_showback(const struct issuing *x)
 {
-	return strcmp(text(x, DRAFT_KIND), "showback") == 0;
+	return strcmp(x->parties.kind, "showback") == 0;
 }
 
 static void
@@ -249,17 +146,10 @@ document_write(struct buf *out, struct issuing *x, struct err *e)
 	struct jout j = JOUT_INIT(out);
 
 	jout_open(&j, NULL, '{');
-	jout_string(&j, "format", FORMAT);
-	jout_string(&j, "kind", text(x, DRAFT_KIND));
-	jout_string(&j, "number", x->name);
-	doc_instant(&j, "issued", x->now);
-	jout_string(&j, "issued_on", text(x, DRAFT_ISSUED_ON));
+	parties_head(&j, &x->parties, x->parties.kind, x->name, x->now);
 	jout_string(&j, "first_day", text(x, DRAFT_FIRST_DAY));
 	jout_string(&j, "last_day", text(x, DRAFT_LAST_DAY));
-	issuer_write(&j, x);
-	if (!previous_write(&j, x, e))
-		return false;
-	if (!due_write(&j, x, e))
+	if (!parties_previous(&j, &x->parties, x->db, e) || !due_write(&j, x, e))
 		return false;
 	jout_raw(&j, "body", text(x, DRAFT_BODY));
 	jout_close(&j, '}');
@@ -272,15 +162,15 @@ statement_put(struct issuing *x, const char *document, struct err *e)
 {
 	scoped(rows_clear) struct rows *r = NULL;
 	const struct jval *period = json_get(json_root(x->body), "period");
-	scoped_free char *key = mem_printf("%s/%s/statement", text(x, DRAFT_ACCOUNT_UUID),
+	scoped_free char *key = mem_printf("%s/%s/statement", x->parties.account_uuid,
 	    json_text(json_get(period, "start")));
 	scoped_free char *due = rat_text(x->due);
 
 	if (!db_query(x->db, STMT_ISSUE_STATEMENT,
 		DB_ARGS(DB_NUMBER(x->account_id), text(x, DRAFT_STATEMENT), key,
-		    text(x, DRAFT_KIND), text(x, DRAFT_ISSUER_ID),
-		    series_of(text(x, DRAFT_KIND)), text(x, DRAFT_YEAR),
-		    DB_NUMBER(x->number), x->name, json_text(json_get(period, "start")),
+		    x->parties.kind, x->parties.issuer_id, x->parties.series,
+		    x->parties.year, DB_NUMBER(x->number), x->name,
+		    json_text(json_get(period, "start")),
 		    json_text(json_get(period, "end")), DB_INSTANT(x->now),
 		    body_text(x, "currency"), body_text(x, "subtotal"),
 		    body_text(x, "tax"), body_text(x, "total"), due, NULL, document),
@@ -295,9 +185,13 @@ static bool
 statement_issue(struct issuing *x, struct err *e)
 {
 	scoped(buf_done) struct buf document = BUF_INIT;
+	struct parties_ask ask = { .account_id = x->account_id };
+	int64_t id = rows_i64(x->draft, 0, DRAFT_STATEMENT);
 
-	return number_take(x, e) && document_write(&document, x, e) &&
-	    statement_put(x, buf_text(&document), e);
+	if (!parties_read(&x->parties, x->db, &ask, x->now, e))
+		return false;
+	return parties_number(&x->parties, x->db, id, &x->number, &x->name, e) &&
+	    document_write(&document, x, e) && statement_put(x, buf_text(&document), e);
 }
 
 static bool
@@ -307,10 +201,11 @@ period_issue(struct issuing *x, struct err *e)
 
 	if (body != NULL) {
 		if (!json_parse(&x->body, body, strlen(body), e))
-			return err_wrap(e, "draft of account %s", text(x, DRAFT_ACCOUNT));
+			return err_wrap(e, "draft of account %lld",
+			    (long long)x->account_id);
 		if (!statement_issue(x, e))
-			return err_wrap(e, "statement of account %s",
-			    text(x, DRAFT_ACCOUNT));
+			return err_wrap(e, "statement of account %lld",
+			    (long long)x->account_id);
 	}
 	return db_run(x->db, STMT_ISSUE_CLOSE,
 		   DB_ARGS(DB_NUMBER(x->account_id), DB_INSTANT(x->starts),
@@ -338,18 +233,18 @@ issue_one(struct db *db, struct instant now, bool *any, struct err *e)
 	x.account_id = rows_i64(next, 0, 0);
 	x.starts.ns = rows_i64(next, 0, 1) * NS_PER_US;
 	if (!db_query(db, STMT_ISSUE_DRAFT,
-		DB_ARGS(DB_NUMBER(x.account_id), DB_INSTANT(x.starts), DB_INSTANT(x.now)),
-		&draft, e))
+		DB_ARGS(DB_NUMBER(x.account_id), DB_INSTANT(x.starts)), &draft, e))
 		return false;
 	x.draft = draft;
-	mpq_init(x.due);
 	if (rows_count(draft) != 1)
 		return err_set(e, ERR_AGAIN,
 		    "account %lld: its draft was taken meanwhile",
 		    (long long)x.account_id);
+	mpq_init(x.due);
 	ok = period_issue(&x, e);
 	mpq_clear(x.due);
 	json_free(x.body);
+	parties_done(&x.parties);
 	free(x.name);
 	*any = ok;
 	return ok;

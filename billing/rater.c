@@ -8,9 +8,12 @@
 #include "billing/draw.h"
 #include "billing/issue.h"
 #include "billing/late.h"
+#include "billing/note.h"
 #include "billing/periods.h"
 #include "billing/shards.h"
+#include "billing/standing.h"
 #include "billing_stmt.gen.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 /* A month of a large account takes longer than a page may. */
@@ -30,6 +33,7 @@ struct account_work {
 	int64_t account_id;
 	struct instant now;
 	struct span period; /* that is drawn up */
+	char currency[4];   /* of its open period */
 	bool lost;          /* the lease is not ours any more */
 };
 
@@ -98,40 +102,72 @@ unclosed_read(struct account_work *w, struct rows **out, struct err *e)
 	    DB_ARGS(DB_NUMBER(w->account_id), DB_INSTANT(w->now)), out, e);
 }
 
+/* Adds to what has been charged; the currency is that of the period that is accrued last.
+ */
 static bool
-period_accrue(struct account_work *w, const struct span *period, struct err *e)
+period_accrue(struct account_work *w, const struct span *period, struct charged *sum,
+    struct err *e)
 {
 	struct bill_ask ask = { .account_id = w->account_id,
 		.period = *period,
 		.now = w->now,
 		.want_hour = true };
 	struct bill b;
+	bool open = span_holds(period, w->now);
 
 	if (!accrue(&b, w->rater->db, w->rater->calendar, &ask, e))
 		return false;
+	mpq_set(open ? sum->now : sum->before, b.exact);
+	(void)snprintf(w->currency, sizeof(w->currency), "%s", b.currency);
+	if (open)
+		sum->open = *period;
 	bill_done(&b);
-	return true;
+	return db_run(w->rater->db, STMT_BUDGET_PUT,
+	    DB_ARGS(DB_NUMBER(w->account_id), DB_INSTANT(period->from)), NULL, e);
 }
 
 /* The open period, and those before it that wait for late usage. */
 static bool
-account_accrue(struct db *db, void *context, struct err *e)
+unclosed_accrue(struct account_work *w, struct charged *sum, struct err *e)
 {
-	struct account_work *w = context;
 	scoped(rows_clear) struct rows *r = NULL;
+	scoped_exact mpq_t before;
 
-	if (!fence(w, e) ||
-	    !periods_open(db, w->rater->calendar, w->account_id, w->now, e) ||
-	    !unclosed_read(w, &r, e))
+	mpq_init(before);
+	if (!unclosed_read(w, &r, e))
 		return false;
 	for (size_t row = 0; row < rows_count(r); row++) {
 		struct span period = unclosed_span(r, row);
 
-		if (!rows_bool(r, row, UNCLOSED_DRAWN) && !period_accrue(w, &period, e))
+		if (rows_bool(r, row, UNCLOSED_DRAWN))
+			continue;
+		if (!period_accrue(w, &period, sum, e))
 			return false;
+		exact_add(before, sum->before);
+		mpq_set_ui(sum->before, 0, 1);
 	}
-	return db_run(db, STMT_TROUBLE_END,
-	    DB_ARGS(DB_NUMBER(w->account_id), DB_INSTANT(w->now)), NULL, e);
+	mpq_set(sum->before, before);
+	return true;
+}
+
+static bool
+account_accrue(struct db *db, void *context, struct err *e)
+{
+	struct account_work *w = context;
+	struct charged sum = { .open = { INSTANT_FIRST, INSTANT_FIRST },
+		.currency = w->currency };
+	bool ok;
+
+	mpq_inits(sum.before, sum.now, NULL);
+	ok = fence(w, e) &&
+	    periods_open(db, w->rater->calendar, w->account_id, w->now, e) &&
+	    unclosed_accrue(w, &sum, e);
+	if (ok && sum.open.from.ns != INSTANT_FIRST.ns)
+		ok = standing_put(db, w->rater->calendar, w->account_id, &sum, w->now, e);
+	mpq_clears(sum.before, sum.now, NULL);
+	return ok &&
+	    db_run(db, STMT_TROUBLE_END,
+		DB_ARGS(DB_NUMBER(w->account_id), DB_INSTANT(w->now)), NULL, e);
 }
 
 /* One snapshot for lines, sums and prints. */
@@ -265,7 +301,8 @@ some_issue(struct db *db, void *context, struct err *e)
 	    !db_run(db, STMT_CREDIT_EXPIRE, DB_ARGS(DB_INSTANT(w->now)), NULL, e))
 		return false;
 	while (any && w->issued < ISSUED_AT_ONCE) {
-		if (!issue_one(db, w->now, &any, e))
+		if (!issue_one(db, w->now, &any, e) ||
+		    (!any && !note_one(db, w->now, &any, e)))
 			return false;
 		w->issued += any ? 1 : 0;
 	}

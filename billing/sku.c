@@ -9,9 +9,18 @@ struct sku_base {
 };
 static const struct sku_base bases[] = {
 	{ SKU_VM_RUNNING, "VM" },
+	{ SKU_VM_ALLOCATED, "VM" },
 	{ SKU_VCPU, "vCPU" },
 	{ SKU_MEMORY, "GiB" },
 	{ SKU_VOLUME, "GiB" },
+	{ "snapshot.gib", "GiB" },
+	{ "vm.snapshot.gib", "GiB" },
+	{ "template.gib", "GiB" },
+	{ "iso.gib", "GiB" },
+	{ "network", "network" },
+	{ "address", "address" },
+	{ "port.forward", "forward" },
+	{ "security.group", "group" },
 	{ SKU_CPU_TIME, "vCPU-second" },
 	{ SKU_HOST_SOCKET, "socket" },
 	{ SKU_HOST_CORE, "core" },
@@ -62,7 +71,13 @@ sku_own_amount(const char *sku)
 bool
 sku_optional(const char *sku)
 {
-	return strcmp(sku, SKU_HOST_CORE) == 0 || strcmp(sku, SKU_HOST_CORE16) == 0;
+	static const char *const others[] = { SKU_VM_ALLOCATED, SKU_HOST_CORE,
+		SKU_HOST_CORE16 };
+
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		if (strcmp(others[i], sku) == 0)
+			return true;
+	return false;
 }
 
 static char *

@@ -5,6 +5,7 @@
 
 /* The names that usage from our own meters carries (docs/tariffs.md). */
 #define SKU_VM_RUNNING "vm.running"
+#define SKU_VM_ALLOCATED "vm.allocated" /* whether it runs or not */
 #define SKU_VCPU "vcpu"
 #define SKU_MEMORY "memory.gib"
 #define SKU_VOLUME "volume.gib"

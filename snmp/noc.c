@@ -28,6 +28,9 @@ enum query {
 	QUERY_LATE,
 	QUERY_UNRATED,
 	QUERY_GAP,
+	QUERY_FUNDS,
+	QUERY_BUDGET,
+	QUERY_UNBILLED,
 	QUERY_ACKNOWLEDGED,
 	QUERY_ACTIVE,
 	QUERY_WAITING
@@ -407,6 +410,9 @@ answered(void *context, const struct desk_answer *answer)
 		observe(n, RULE_METER_LATE, answer->rows[QUERY_LATE]);
 	observe(n, RULE_USAGE_UNRATED, answer->rows[QUERY_UNRATED]);
 	observe(n, RULE_METER_GAP, answer->rows[QUERY_GAP]);
+	observe(n, RULE_ACCOUNT_FUNDS, answer->rows[QUERY_FUNDS]);
+	observe(n, RULE_ACCOUNT_BUDGET, answer->rows[QUERY_BUDGET]);
+	observe(n, RULE_ACCOUNT_UNBILLED, answer->rows[QUERY_UNBILLED]);
 	acknowledged_read(n, answer->rows[QUERY_ACKNOWLEDGED]);
 	flush(n);
 }
@@ -433,6 +439,9 @@ tables_ask(struct noc *n, struct instant now)
 	query_since(&o, STMT_RULE_METER_LATE, now, late_ns(n));
 	(void)desk_query(&o, STMT_RULE_USAGE_UNRATED);
 	query_since(&o, STMT_RULE_METER_GAP, now, GAP_SHOWN_NS);
+	(void)desk_query(&o, STMT_RULE_ACCOUNT_FUNDS);
+	(void)desk_query(&o, STMT_RULE_ACCOUNT_BUDGET);
+	(void)desk_query(&o, STMT_RULE_ACCOUNT_UNBILLED);
 	(void)desk_query(&o, STMT_ALARM_ACKNOWLEDGED);
 	if (!n->adopted) {
 		(void)desk_query(&o, STMT_ALARM_ACTIVE);

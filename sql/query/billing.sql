@@ -317,6 +317,11 @@ where excluded.through >= accrual_run.through and excluded.generation > accrual_
 
 ---------------------------------------------------------------- drawing up
 
+-- name: draw_tags
+-- The words that are pinned on an account's resources at this moment.
+select resource_uuid, jsonb_object_agg(key, value order by key)::text from tag
+where account_id = $1 group by resource_uuid order by resource_uuid;
+
 -- name: draw_lock
 -- The period, if it waits for its lines.
 select nextval('statement_id_seq') from billing_period
@@ -383,21 +388,25 @@ where n.drawn and not exists (
         where p.account_id = a.id and p.starts <= $1::timestamptz and p.ends > $1::timestamptz));
 
 -- name: issue_draft
--- What the document is made of: the draft, who issues it to whom, and what came before it.
-select p.statement_id, p.draft, a.uuid, a.name, coalesce(nullif(t.customer, ''), a.name), d.path,
-    i.id, i.name, i.legal_name, i.address, i.tax_number, i.note, i.number_form,
-    coalesce(t.kind, case when i.legal_name = '' then 'showback' else 'invoice' end),
-    extract(year from $3::timestamptz at time zone i.timezone)::integer,
-    to_char($3::timestamptz at time zone i.timezone, 'YYYY-MM-DD'), a.locale,
-    to_char(p.starts at time zone p.zone, 'YYYY-MM-DD'),
+-- What was drawn up, and the days it is about.
+select p.statement_id, p.draft, to_char(p.starts at time zone p.zone, 'YYYY-MM-DD'),
     to_char((p.ends - interval '1 second') at time zone p.zone, 'YYYY-MM-DD')
 from billing_period p
-join account a on a.id = p.account_id
-join domain d on d.id = a.domain_id
-left join billing_terms t on t.account_id = p.account_id
-join issuer i on i.id = coalesce(t.issuer_id, (select min(id) from issuer))
 where p.account_id = $1 and p.starts = $2::timestamptz and p.drawn_at is not null and p.closed_at is null
-for update of p;
+for update;
+
+-- name: issue_parties
+-- Who issues it to whom, and in which year.
+select a.uuid, a.name, coalesce(nullif(t.customer, ''), a.name), d.path,
+    i.id, i.name, i.legal_name, i.address, i.tax_number, i.note, i.number_form,
+    coalesce(t.kind, case when i.legal_name = '' then 'showback' else 'invoice' end),
+    extract(year from $2::timestamptz at time zone i.timezone)::integer,
+    to_char($2::timestamptz at time zone i.timezone, 'YYYY-MM-DD'), a.locale
+from account a
+join domain d on d.id = a.domain_id
+left join billing_terms t on t.account_id = a.id
+join issuer i on i.id = coalesce($3::bigint, t.issuer_id, (select min(id) from issuer))
+where a.id = $1;
 
 -- name: issue_number
 select coalesce(max(number), 0) + 1 from statement_number where issuer_id = $1 and series = $2 and year = $3;
@@ -436,6 +445,33 @@ select statement_post($1, $2, $3::uuid);
 
 -- name: issue_seal
 select chain_period($1, $2, $3);
+
+-- name: note_seal
+select chain_statement($1, $2::uuid, $3);
+
+-- name: note_next
+-- The oldest request that nobody has carried out.
+select account_id, uuid, request from billing_request where state = 'pending'
+order by created, account_id, uuid limit 1;
+
+-- name: note_finish
+update billing_request set state = $3, answer = $4, finished = $5
+where account_id = $1 and uuid = $2::uuid and state = 'pending';
+
+-- name: note_original
+select id, issuer_id, series, name, sha256, document, nextval('statement_id_seq')
+from statement
+where account_id = $1 and kind <> 'credit_note' and (uuid::text = lower($2) or name = $2) order by id limit 2;
+
+-- name: note_lines
+-- What a statement charges by sku and tax, and what credit notes have given back of it.
+select l.doc->>'sku', (l.doc->>'tax')::integer,
+    coalesce(sum((l.doc->>'amount')::numeric) filter (where s.id = $2), 0)::text, sum((l.doc->>'amount')::numeric)::text
+from statement s
+join lateral (select x.document::jsonb as doc from statement_line x
+              where x.account_id = s.account_id and x.statement_id = s.id) l on true
+where s.account_id = $1 and (s.id = $2 or s.refers_to = $2)
+group by 1, 2 order by 1, 2;
 
 -- name: chain_tariffs
 select chain_tariffs($1);
@@ -483,3 +519,58 @@ order by account_id, id limit 2;
 -- name: statement_lines
 select line_no, document from statement_line
 where account_id = $1 and statement_id = $2 and line_no > $3::bigint order by line_no limit 1000;
+
+---------------------------------------------------------------- limits and budgets
+
+-- name: standing_terms
+-- Funds: what was paid in advance and credits that are left, or what is owed as a negative.
+select coalesce(t.prepaid, false), t.credit_limit::text, coalesce(t.policy, 'warn'),
+    (case when coalesce(t.prepaid, false) then 0 else coalesce((select sum(-b.balance) from ledger_balance b
+        where b.account_id = $1 and b.ledger = 'receivable' and b.currency = $2), 0) end
+     + coalesce((select sum(-b.balance) from ledger_balance b
+        where b.account_id = $1 and b.ledger = 'prepaid' and b.currency = $2), 0)
+     + coalesce((select sum(-b.balance) from credit_grant g join ledger_balance b on b.account_id = g.account_id
+        and b.ledger = 'credit/' || g.uuid where g.account_id = $1 and g.currency = $2
+        and (g.expires is null or g.expires >= $3::timestamptz)), 0))::text
+from account a left join billing_terms t on t.account_id = a.id
+where a.id = $1;
+
+-- name: standing_put
+insert into account_standing (account_id, currency, prepaid, balance, credit_limit, charged, used_percent, level,
+    action, lock_at, through, generation)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+on conflict (account_id) do update set currency = excluded.currency, prepaid = excluded.prepaid,
+    balance = excluded.balance, credit_limit = excluded.credit_limit, charged = excluded.charged,
+    used_percent = excluded.used_percent, level = excluded.level, action = excluded.action,
+    lock_at = excluded.lock_at, through = excluded.through, generation = excluded.generation
+where excluded.generation > account_standing.generation;
+
+-- name: budget_put
+-- What each budget's part of the running charges has come to, and at the period's end if it
+-- goes on: of the whole account by what runs now, of a part by its mean so far.
+insert into budget_state (account_id, budget_uuid, period_from, spent, forecast, level, through, generation)
+select b.account_id, b.uuid, r.period_from, s.spent, f.forecast,
+    case when s.spent >= b.amount then 'over' when s.spent * 100 >= b.amount * b.warn_percent then 'near' else 'ok' end,
+    r.through, r.generation
+from budget b
+join accrual_run r on r.account_id = b.account_id and r.period_from = $2::timestamptz
+cross join lateral (
+    select coalesce(sum(a.amount), 0) as spent from accrual a
+    where a.account_id = r.account_id and a.period_from = r.period_from and a.generation = r.generation
+      and case b.scope when 'account' then true when 'sku' then starts_with(a.sku, b.value)
+          when 'resource' then a.resource_uuid::text = lower(b.value)
+          else exists (select from tag t where t.account_id = a.account_id and t.resource_uuid = a.resource_uuid
+                       and t.key || '=' || t.value = b.value) end
+) s
+cross join lateral (
+    select extract(epoch from r.period_to - r.through) as left_s,
+        greatest(extract(epoch from r.through - r.period_from), 1) as past_s
+) t
+cross join lateral (
+    select round(s.spent + case b.scope when 'account' then coalesce(r.per_hour::numeric, 0) * t.left_s / 3600
+        else s.spent * t.left_s / t.past_s end, 2) as forecast
+) f
+where b.account_id = $1 and b.removed is null
+on conflict (account_id, budget_uuid) do update set period_from = excluded.period_from, spent = excluded.spent,
+    forecast = excluded.forecast, level = excluded.level, through = excluded.through, generation = excluded.generation
+where excluded.generation > budget_state.generation;

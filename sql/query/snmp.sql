@@ -74,3 +74,10 @@ select a.uuid, a.name, null::text as severity,
 from meter_gap g join account a on a.id = g.account_id
 where g.gap_to > $1::timestamptz
 group by a.id
+-- name: rule_account_funds
+-- billing says in a view of its own what is wrong with accounts.
+select uuid, name, severity, text from billing_alarm where rule = 'account.funds'
+-- name: rule_account_budget
+select uuid, name, severity, text from billing_alarm where rule = 'account.budget'
+-- name: rule_account_unbilled
+select uuid, name, severity, text from billing_alarm where rule = 'account.unbilled'

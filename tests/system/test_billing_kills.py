@@ -116,14 +116,14 @@ def postgres_killed(state, dice):
         database_start(state)
 
 
-def asked(state, name, sql):
+def asked(state, name, sql, *values):
     """A statement and its rows, again and again until PostgreSQL is over its crash."""
     deadline = time.monotonic() + 60
     while True:
         try:
             link = connect(state, name)
             try:
-                return rows(link, sql)
+                return rows(link, sql, *values)
             finally:
                 link.close()
         except psycopg2.OperationalError:
@@ -136,22 +136,26 @@ def leases_run_out(state, name):
     asked(state, name, "update lease set expires = now() - interval '1 second'")
 
 
-def storm(state, day, dice, kills, calm_s):
-    """Two raters side by side; after a moment that the dice choose, one of them or PostgreSQL is killed."""
+def storm(state, day, dice, kills, pause_s):
+    """Two raters side by side; after a moment that the dice choose, one of them or PostgreSQL is killed.
+
+    Pauses grow or shrink with the work that is left, so that kills meet all of it."""
     reached = set()
-    for _ in range(kills):
+    for n in range(kills):
         leases_run_out(state, "storm")
         raters = [Rater(state, "storm", day), Rater(state, "storm", day)]
-        # Not waiting for anything: the moment is the dice's, spread so that kills meet all of the work.
-        time.sleep(0.08 + dice.random() * 2 * calm_s / kills)
+        time.sleep(0.08 + dice.random() * 2 * pause_s)  # not waiting for anything: the moment is the dice's
         if dice.random() < 0.35:
             postgres_killed(state, dice)
         for r in raters:
-            if dice.random() < 0.7 or r is raters[0]:
-                r.process.kill()
+            r.process.kill()
             r.process.communicate(timeout=120)
-        reached.add(tuple(asked(state, "storm", "select count(*) filter (where drawn_at is not null), "
-                                "count(*) filter (where closed_at is not null) from billing_period")[0]))
+            time.sleep(dice.random() * pause_s / 2)  # the other one goes on alone for a moment
+        drawn, closed, due = asked(
+            state, "storm", "select count(*) filter (where drawn_at is not null), count(*) filter (where closed_at is not null), "
+            "count(*) from billing_period where ends between %s::timestamptz - interval '33 days' and %s", day, day)[0]
+        reached.add((drawn, closed))
+        pause_s *= 0.8 if (drawn + closed) * kills > 2 * due * (n + 1) else 1.2
     leases_run_out(state, "storm")
     status, out, err = Rater(state, "storm", day).done()
     assert status == 0, err
@@ -178,7 +182,7 @@ def test_the_books_of_a_storm_are_those_of_a_calm(state, past):
         began = time.monotonic()
         status, out, err = Rater(state, "calm", day).done()
         assert status == 0 and " 0 failed" in out, err
-        moments += storm(state, day, dice, KILLS // 2, time.monotonic() - began)
+        moments += storm(state, day, dice, KILLS // 2, (time.monotonic() - began) / KILLS)
         if n == 0:
             for name in ("calm", "storm"):
                 asked(state, name, "select 1")

@@ -11,7 +11,7 @@ ROLES = ("provision", "meter", "billing", "snmp", "web")
 # May change in every way, by the roles that its rights name: they say what is, not what was.
 PRESENT = {"domain", "account", "app_user", "session", "zone", "host", "host_contact", "offering", "template",
            "vm", "volume", "nic", "job", "lease", "alarm", "delivery", "tariff", "schema_migration",
-           "meter_refused", "meter_grain", "host_pool", "host_network", "issuer", "billing_terms", "billing_trouble",
+           "meter_refused", "meter_grain", "host_pool", "host_network", "issuer", "billing_terms", "billing_trouble", "budget",
            "storage_pool", "disk_offering", "template_copy", "snapshot", "snapshot_policy", "vm_snapshot", "network",
            "tag", "key_pair"}
 # Rows may leave these: log-ins, leases and what tenants pin on their things are no history.
@@ -24,6 +24,9 @@ CHANGE = {
     ("provision", "lifetime"): {"valid_to", "close_reason"},
     ("meter", "usage_window"): "all but the key",
     ("billing", "accrual"): "all but the key",
+    ("billing", "account_standing"): "all but the key",
+    ("billing", "budget_state"): "all but the key",
+    ("billing", "billing_request"): {"state", "answer", "finished"},
     ("billing", "billing_period"): {"drawn_at", "statement_id", "draft", "settled", "closed_at",
                                      "looked_at"},
     ("billing", "accrual_run"): "all but the key",
@@ -34,7 +37,8 @@ INSERT = {"lifetime": {"provision"}, "usage_window": {"meter"}, "meter_gap": {"m
           "billing_period": {"billing"}, "statement": {"billing"}, "statement_line": {"billing"},
           "statement_number": {"billing"}, "ledger_entry": set(), "credit_grant": set(), "chain": set(),
           "chain_head": set(), "tariff_version": {"web"}, "account_tariff": {"web"}, "usage_meter": {"web"},
-          "usage_right": {"web"}, "usage_import": {"web"}, "usage_import_key": {"web"}, "notification": {"snmp"}}
+          "usage_right": {"web"}, "usage_import": {"web"}, "usage_import_key": {"web"}, "notification": {"snmp"},
+          "account_standing": {"billing"}, "budget_state": {"billing"}, "billing_request": {"web"}}
 
 
 @pytest.fixture(scope="module")
