@@ -381,6 +381,8 @@ bill_fill(struct making *m, struct err *e)
 	for (size_t i = 0; i < b->portion_count; i++)
 		if (!portion_begin(m, &b->portions[i], e))
 			return false;
+	for (size_t i = 0; i < m->ask->edge_count; i++)
+		edge_add(m, m->ask->edges[i]);
 	if (!usage_rate(m, e))
 		return false;
 	tax_book_close(&b->taxes, &b->totals);

@@ -68,6 +68,9 @@ struct bill_ask {
 	bool as_closed;   /* by the price lists that its statement names */
 	const char *only; /* NULL, or the one sku that is looked at */
 	const struct trace *trace;
+	/* Further instants at which sums of consumption are cut, or none. */
+	const struct instant *edges;
+	size_t edge_count;
 };
 
 /*

@@ -52,8 +52,11 @@ post(struct measure *m, size_t i, const struct usage *u, const struct span *span
 	m->touched[i] = true;
 	if (m->segments->list[i].version == NULL)
 		(*m->unrated)[u - m->job->usage->items] = true;
-	if (trace != NULL)
-		trace->posted(trace->context, m->price, u, span, raw);
+	if (trace != NULL) {
+		struct posting told = { m->price, &m->segments->list[i], u, span, raw };
+
+		trace->posted(trace->context, &told);
+	}
 	if (m->job->share_tag == NULL)
 		return;
 	value = tags_get(&u->tags, m->job->share_tag);

@@ -18,14 +18,18 @@ struct rate_job {
 	const struct trace *trace; /* NULL, or told of everything that is measured */
 };
 
-/*
- * For explanations: usage u of a price adds raw units (before the divisor) in span,
- * which is its piece of time, or an instant (from = to) for what has only a moment.
- */
+/* One thing that is measured: usage u of a price adds raw units, before the divisor. */
+struct posting {
+	const struct price *price;
+	const struct segment *segment;
+	const struct usage *usage;
+	const struct span *span; /* its piece of time; from = to: it has only a moment */
+	mpq_srcptr raw;
+};
+/* For explanations. */
 struct trace {
 	void *context;
-	void (*posted)(void *context, const struct price *p, const struct usage *u,
-	    const struct span *span, const mpq_t raw);
+	void (*posted)(void *context, const struct posting *p);
 };
 
 /* The part of a tag's value in each segment. */

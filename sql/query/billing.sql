@@ -574,3 +574,61 @@ where b.account_id = $1 and b.removed is null
 on conflict (account_id, budget_uuid) do update set period_from = excluded.period_from, spent = excluded.spent,
     forecast = excluded.forecast, level = excluded.level, through = excluded.through, generation = excluded.generation
 where excluded.generation > budget_state.generation;
+
+---------------------------------------------------------------- explaining
+
+-- name: explain_line
+select l.document, p.starts is not null as closed, (extract(epoch from p.starts) * 1000000)::bigint,
+    (extract(epoch from p.ends) * 1000000)::bigint, s.name,
+    (s.document::jsonb->'body'->'tariffs'->((l.document::jsonb->>'tariff')::integer))::text
+from statement s
+join statement_line l on l.account_id = s.account_id and l.statement_id = s.id and l.line_no = $3::bigint
+left join billing_period p on p.account_id = s.account_id and p.starts = l.for_period
+where s.account_id = $1 and s.id = $2;
+
+-- name: explain_price
+-- A price as it stands in its list.
+select (v.document::jsonb->'prices'->($3::integer))::text
+from tariff_version v where v.tariff_id = $1 and v.version = $2::integer;
+
+-- name: explain_starts
+-- When the windows of a VM begin.
+select distinct (extract(epoch from w.window_from) * 1000000)::bigint
+from usage_window w
+where w.account_id = $1 and w.window_from >= $3::timestamptz and w.window_from < $4::timestamptz
+  and w.vm_id in (select resource_id from lifetime where account_id = $1 and resource_uuid = $2::uuid
+                  union select id from vm where account_id = $1 and uuid = $2::uuid)
+order by 1;
+
+-- name: explain_windows
+-- The windows behind the consumption of a VM, with the raw counters that they were taken from.
+select w.window_from, w.window_to, w.through, w.resource_kind, w.resource_id, w.epoch, w.samples, w.resets,
+    case $5 when 'cpu.time' then w.vcpu_ns when 'disk.read.bytes' then w.disk_read_bytes
+        when 'disk.write.bytes' then w.disk_write_bytes when 'disk.read.requests' then w.disk_read_requests
+        when 'disk.write.requests' then w.disk_write_requests when 'net.rx.bytes' then w.net_rx_bytes
+        else w.net_tx_bytes end as value,
+    case $5 when 'cpu.time' then array_to_string(w.raw_vcpu_ns, '+') when 'disk.read.bytes' then w.raw_disk_read::text
+        when 'disk.write.bytes' then w.raw_disk_write::text when 'disk.read.requests' then w.raw_disk_read_req::text
+        when 'disk.write.requests' then w.raw_disk_write_req::text when 'net.rx.bytes' then w.raw_net_rx::text
+        else w.raw_net_tx::text end as raw
+from usage_window w
+where w.account_id = $1 and w.window_from >= $3::timestamptz and w.window_from < $4::timestamptz
+  and w.resource_kind = case when $5 = 'cpu.time' then 'vm' when $5 like 'disk.%' then 'volume' else 'nic' end
+  and w.vm_id in (select resource_id from lifetime where account_id = $1 and resource_uuid = $2::uuid
+                  union select id from vm where account_id = $1 and uuid = $2::uuid)
+order by w.window_from, w.resource_id limit 2000;
+
+-- name: explain_charged
+-- What else was charged or given back for the same thing in the same period.
+select s.name, l.line_no, l.document::jsonb->>'kind', l.document::jsonb->>'quantity', l.document::jsonb->>'amount'
+from statement_line l join statement s on s.account_id = l.account_id and s.id = l.statement_id
+where l.account_id = $1 and l.for_period = $2::timestamptz and l.document::jsonb->>'sku' = $3
+  and l.document::jsonb->'resource'->>'id' is not distinct from $4
+  and l.document::jsonb->>'band' is not distinct from $5
+order by s.issued_at, s.number, l.line_no limit 1000;
+
+-- name: explain_account
+select id from account a
+where ($1::text is not null or $2::text is not null) and ($1::text is null or a.name = $1 or a.uuid::text = lower($1))
+  and ($2::text is null or exists (select from statement s where s.account_id = a.id and (s.name = $2 or s.uuid::text = lower($2))))
+limit 2;
