@@ -133,6 +133,13 @@ def answer(db, uuid):
 
 def test_credit_notes_over_everything_leave_exactly_nothing(db, state, site):
     account = site.names["free"]
+    rows(db, "insert into usage_meter (sku, unit, kind) values ('support.hours', 'hour', 'amount')")
+    rows(db, "insert into usage_import (account_id, source, record, sku, unit, kind, used_from, quantity, resource_uuid, resource_name) "
+         "select id, 'desk', 'call-1', 'support.hours', 'hour', 'amount', '2024-02-05T12:00Z', 1.5, uuid, name from account where id = %s",
+         account)
+    rows(db, "insert into usage_import_key (source, record, account_id) values ('desk', 'call-1', %s)", account)
+    rate(state, "--as-of", "2024-03-02T00:00:00Z")
+    rate(state, "--as-of", "2024-04-02T00:00:00Z")
     s = rows(db, "select * from statement where account_id = %s order by period_from", account)[0]
     owed = one(db, "select balance from ledger_balance where account_id = %s and ledger = 'receivable'", account)
     third = ask(db, account, statement=s["name"], reason="slow answers", items=[{"sku": "support.hours", "percent": "33.333"}])

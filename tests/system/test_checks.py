@@ -180,7 +180,7 @@ BREACHES = {
 }
 EMPTY = """truncate ledger_entry, statement_number, statement_line, statement, billing_period, lifetime, usage_window, accrual,
     accrual_run, billing_calendar, notification, delivery, alarm, job, nic, volume, snapshot, vm_snapshot, template_copy,
-    storage_pool, vm, host_contact, host, account_tariff, tariff_version, tariff, usage_import,
+    storage_pool, vm, host_contact, host_pool, host_network, host_evidence, host, account_tariff, tariff_version, tariff, usage_import,
     usage_import_key, usage_meter"""
 
 
