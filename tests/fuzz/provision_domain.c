@@ -31,6 +31,7 @@ found_check(const struct domain_found *f)
 	for (size_t i = 0; i < f->nic_count; i++) {
 		text_check(f->nics[i].mac, sizeof(f->nics[i].mac));
 		text_check(f->nics[i].network, sizeof(f->nics[i].network));
+		text_check(f->nics[i].tap, sizeof(f->nics[i].tap));
 	}
 }
 
@@ -55,35 +56,58 @@ fits_xml(const char *text)
 	    strstr(text, "\xef\xbf\xbe") == NULL && strstr(text, "\xef\xbf\xbf") == NULL;
 }
 
-/* Text of others in our XML stays text: it reads back, and nothing else is in it. */
 static void
-made_check(char *const word[5])
+well_formed(const char *xml)
 {
-	struct domain_want want = { .uuid = "11111111-2222-4333-8444-555555555555",
-		.name = word[0],
-		.title = word[1],
-		.domain_type = "qemu",
-		.vcpus = 2,
-		.memory_bytes = INT64_C(96) << 20,
-		.kernel = "/k",
-		.initrd = "/i",
-		.cmdline = word[2],
-		.disk_path = word[3],
-		.disk_format = "raw",
-		.network = "default",
-		.mac = "52:54:00:00:00:01",
-		.console_path = "/c",
-		.account_uuid = word[4] };
-	struct domain_found found;
-	struct err e = ERR_INIT;
-	scoped_free char *xml = domain_xml(&want);
 	xmlDocPtr doc = xmlReadMemory(xml, (int)strlen(xml), NULL, NULL,
 	    XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
 
 	must(doc != NULL, "no XML: %s", xml);
 	xmlFreeDoc(doc);
+}
+
+/* Text of others in our XML stays text: it reads back, and nothing else is in it. */
+static void
+made_check(char *const word[5])
+{
+	struct domain_want want = {
+		.uuid = "11111111-2222-4333-8444-555555555555",
+		.name = word[0],
+		.title = word[1],
+		.domain_type = "qemu",
+		.vcpus = 2,
+		.vcpus_most = 2,
+		.memory_bytes = INT64_C(96) << 20,
+		.kernel = "/k",
+		.initrd = "/i",
+		.cmdline = word[2],
+		.disk_count = 2,
+		.disks = { { .target = "vda",
+			       .path = word[3],
+			       .format = "raw",
+			       .serial = word[2] },
+		    { .target = "vdb",
+			.path = word[1],
+			.format = "raw",
+			.protocol = "rbd",
+			.host = word[2],
+			.port = "6789",
+			.user = word[0] } },
+		.nic_count = 1,
+		.nics = { { .mac = "52:54:00:00:00:01",
+		    .network = "default",
+		    .filter = word[1],
+		    .addresses = "192.0.2.7,2001:db8::7" } },
+		.console_path = "/c",
+		.account_uuid = word[4],
+	};
+	struct domain_found found;
+	struct err e = ERR_INIT;
+	scoped_free char *xml = domain_xml(&want);
+
+	well_formed(xml);
 	must(domain_read(&found, xml, &e), "%s: %s", e.text, xml);
-	must(found.disk_count == 1 && found.nic_count == 1, "%zu disks, %zu cards: %s",
+	must(found.disk_count == 2 && found.nic_count == 1, "%zu disks, %zu cards: %s",
 	    found.disk_count, found.nic_count, xml);
 	if (strlen(word[3]) < XML_TEXT_MOST)
 		must(strcmp(found.disks[0].path, word[3]) == 0, "%s became %s", word[3],
@@ -91,6 +115,28 @@ made_check(char *const word[5])
 	if (strlen(word[4]) < sizeof(found.account_uuid))
 		must(strcmp(found.account_uuid, word[4]) == 0, "%s became %s", word[4],
 		    found.account_uuid);
+}
+
+/* The small documents, from the same words. */
+static void
+others_check(char *const word[5])
+{
+	const char *const others[] = { word[1], word[2] };
+	const struct want_pool pool = { .name = word[0],
+		.kind = "netfs",
+		.target = word[1],
+		.host = word[2],
+		.source = word[3],
+		.user = word[4] };
+	char *list[] = { volume_xml(word[0], 1 << 20, "qcow2", word[1], word[2]),
+		pool_xml(&pool), snapshot_xml(word[0], true),
+		secret_xml(word[0], word[1]), backup_xml(word[0], word[3], others, 2),
+		memory_xml(INT64_C(1) << 30) };
+
+	for (size_t i = 0; i < ARRAY_LEN(list); i++) {
+		well_formed(list[i]);
+		free(list[i]);
+	}
 }
 
 int
@@ -108,8 +154,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		word[i] = fuzz_piece(&data, &size);
 		fit = fit && fits_xml(word[i]);
 	}
-	if (fit)
+	if (fit) {
 		made_check(word);
+		others_check(word);
+	}
 	for (size_t i = 0; i < 5; i++)
 		free(word[i]);
 	return 0;
