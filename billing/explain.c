@@ -174,8 +174,7 @@ parts_sum(struct explaining *x, const struct line *l)
 
 		if (!kept_of_line(k, l))
 			continue;
-		if (kept == 0 ||
-		    strcmp(x->parts[kept - 1].resource, k->resource) != 0) {
+		if (kept == 0 || strcmp(x->parts[kept - 1].resource, k->resource) != 0) {
 			x->parts = mem_resize(x->parts, kept + 1, sizeof(*x->parts));
 			x->parts[kept] = (struct part_of){ k->resource, k->name,
 				{ { { 0, 0, NULL }, { 0, 0, NULL } } } };
@@ -391,8 +390,8 @@ consumed(const char *sku)
 static void
 window_write(struct jout *j, const struct rows *r, size_t i)
 {
-	static const char *const names[] = { "from", "to", "through", "kind",
-		"resource", "epoch", "samples", "resets", "value", "raw" };
+	static const char *const names[] = { "from", "to", "through", "kind", "resource",
+		"epoch", "samples", "resets", "value", "raw" };
 
 	jout_open(j, NULL, '{');
 	for (size_t k = 0; k < ARRAY_LEN(names); k++) {
@@ -482,8 +481,8 @@ closed_read(struct explaining *x, bool *as_closed, struct err *e)
 	    &r, e);
 	if (ok && (rows_count(r) == 0 || !rows_bool(r, 0, 1)))
 		ok = err_set(e, ERR_NOT_FOUND,
-		    "statement %s has no line %lld that is about usage", x->ask->statement,
-		    (long long)x->ask->line);
+		    "statement %s has no line %lld that is about usage",
+		    x->ask->statement, (long long)x->ask->line);
 	ok = ok &&
 	    json_parse(&x->line, rows_text(r, 0, 0), strlen(rows_text(r, 0, 0)), e);
 	if (ok) {
@@ -507,7 +506,8 @@ running_read(struct explaining *x, const struct calendar *c, struct err *e)
 {
 	if (x->ask->sku == NULL)
 		return err_set(e, ERR_INPUT,
-		    "say which line: a statement and a line, or a sku of the running bill");
+		    "say which line: a statement and a line, or a sku of the running "
+		    "bill");
 	x->sku = x->ask->sku;
 	x->resource = x->ask->resource;
 	x->band = x->ask->band;

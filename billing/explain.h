@@ -13,7 +13,7 @@ struct explain_ask {
 	const char *statement; /* its number or id; NULL: the running bill */
 	int64_t line;          /* of the statement, from 1 */
 	const char *sku;       /* of the running bill; then resource and band, or NULL */
-	const char *resource;  /* also: whose part of an account's line is shown closely */
+	const char *resource; /* also: whose part of an account's line is shown closely */
 	const char *band;
 	struct instant now;
 };

@@ -31,9 +31,9 @@ options_read(struct options *o, int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++) {
 		const char **value = strcmp(argv[i], "--config") == 0 ? &o->config
-		    : strcmp(argv[i], "--account") == 0		      ? &o->account
-		    : strcmp(argv[i], "--resource") == 0	      ? &o->resource
-		    : strcmp(argv[i], "--band") == 0		      ? &o->band
+		    : strcmp(argv[i], "--account") == 0               ? &o->account
+		    : strcmp(argv[i], "--resource") == 0              ? &o->resource
+		    : strcmp(argv[i], "--band") == 0                  ? &o->band
 								      : NULL;
 
 		if (strcmp(argv[i], "--json") == 0)

@@ -23,6 +23,7 @@ static const char letters[STORE_KINDS] = { [STORE_WINDOW] = 'w',
 	[STORE_CONTACT_FAILED] = 'f',
 	[STORE_POOL] = 'p',
 	[STORE_NETWORK] = 'n',
+	[STORE_CELL] = 'c',
 	[STORE_EVIDENCE] = 'e',
 	[STORE_SAMPLED] = 's' };
 

@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { WORKERS = 8 };
-
 struct program {
 	struct proc *proc;
 	struct meter *meter;
@@ -152,7 +150,8 @@ program_make(struct program *p)
 		conf_span_ns(conf, CONF_METER_DEADLINE) };
 	char path[STATE_PATH_MAX];
 
-	p->pool = pool_new(WORKERS, proc_base(p->proc), &pool);
+	p->pool = pool_new((unsigned)conf_number(conf, CONF_METER_WORKERS),
+	    proc_base(p->proc), &pool);
 	p->writer = writer_new(conf, proc_base(p->proc), &writer);
 	p->timer = evtimer_new(proc_base(p->proc), timer_due, p);
 	if (p->timer == NULL)

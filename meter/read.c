@@ -499,25 +499,26 @@ node_cpu(virConnectPtr link, struct read_host *out)
 	node_value(list, n, VIR_NODE_CPU_STATS_IOWAIT, &out->iowait_ns);
 }
 
-static void
-node_memory(virConnectPtr link, struct read_host *out)
+/* Of one NUMA cell, or of all. */
+static bool
+node_memory(virConnectPtr link, int cell, struct read_value *total,
+    struct read_value *left)
 {
 	virNodeMemoryStats list[16];
 	int n = 0;
 
-	if (virNodeGetMemoryStats(link, VIR_NODE_MEMORY_STATS_ALL_CELLS, NULL, &n, 0) !=
-		0 ||
-	    n <= 0 || n > (int)ARRAY_LEN(list) ||
-	    virNodeGetMemoryStats(link, VIR_NODE_MEMORY_STATS_ALL_CELLS, list, &n, 0) !=
-		0)
-		return;
+	if (virNodeGetMemoryStats(link, cell, NULL, &n, 0) != 0 || n <= 0 ||
+	    n > (int)ARRAY_LEN(list) ||
+	    virNodeGetMemoryStats(link, cell, list, &n, 0) != 0)
+		return false;
 	for (int i = 0; i < n; i++) {
 		struct read_value v = { list[i].value * 1024, true };
 		if (strcmp(list[i].field, VIR_NODE_MEMORY_STATS_TOTAL) == 0)
-			out->memory_total = v;
+			*total = v;
 		if (strcmp(list[i].field, VIR_NODE_MEMORY_STATS_FREE) == 0)
-			out->memory_free = v;
+			*left = v;
 	}
+	return total->has && left->has;
 }
 
 bool
@@ -538,7 +539,8 @@ reader_fast(struct reader *r, const struct read_want *wants, size_t count,
 	if (out->all) {
 		known_drop(r, false);
 		node_cpu(r->link, &out->host);
-		node_memory(r->link, &out->host);
+		(void)node_memory(r->link, VIR_NODE_MEMORY_STATS_ALL_CELLS,
+		    &out->host.memory_total, &out->host.memory_free);
 	}
 	return true;
 }
@@ -550,6 +552,7 @@ read_site_done(struct read_site *s)
 {
 	free(s->pools);
 	free(s->networks);
+	free(s->cells);
 	free(s->capabilities);
 	*s = (struct read_site){ .pools = NULL };
 }
@@ -646,6 +649,24 @@ networks_take(struct reader *r, struct read_site *out)
 	free(list);
 }
 
+static void
+cells_take(struct reader *r, struct read_site *out)
+{
+	struct topology t = { .cells = 0 };
+	struct err ignored = ERR_INIT;
+
+	if (!topology_read(&t, out->capabilities, &ignored))
+		return;
+	out->cells = mem_array((size_t)t.cells, sizeof(*out->cells));
+	for (int i = 0; i < t.cells; i++) {
+		struct read_value total = { 0, false };
+		struct read_value left = { 0, false };
+		if (node_memory(r->link, i, &total, &left))
+			out->cells[out->cell_count++] = (struct read_cell){ i,
+				total.value, left.value };
+	}
+}
+
 /* A driver without pools or networks has none. */
 bool
 reader_site(struct reader *r, struct read_site *out, struct err *e)
@@ -656,6 +677,7 @@ reader_site(struct reader *r, struct read_site *out, struct err *e)
 		return fail(e, "capabilities of", r->uri);
 	pools_take(r, out);
 	networks_take(r, out);
+	cells_take(r, out);
 	if (virConnectIsAlive(r->link) == 1)
 		return true;
 	read_site_done(out);
@@ -734,6 +756,18 @@ steal_take(struct read_value *steal, virDomainStatsRecordPtr s)
 }
 
 static void
+perf_take(struct read_value perf[PERF_COUNT], virDomainStatsRecordPtr s)
+{
+	static const char *const names[PERF_COUNT] = { "perf.instructions",
+		"perf.cpu_cycles", "perf.cache_references", "perf.cache_misses",
+		"perf.branch_instructions", "perf.branch_misses", "perf.page_faults",
+		"perf.context_switches" };
+
+	for (int i = 0; i < PERF_COUNT; i++)
+		(void)value_of(s, names[i], &perf[i]); /* mostly none is there */
+}
+
+static void
 guest_take(struct read_round *out, int64_t id, const char *uuid,
     virDomainStatsRecordPtr s)
 {
@@ -745,6 +779,7 @@ guest_take(struct read_round *out, int64_t id, const char *uuid,
 	disks_take(out->arena, vm, s);
 	memory_take(&vm->memory, s);
 	steal_take(&vm->steal_ns, s);
+	perf_take(vm->perf, s);
 	vm->at = clock_now();
 	vm->guarded = true;
 	out->count = 1;
@@ -758,9 +793,9 @@ guest_ask(struct reader *r, virDomainPtr d, const struct read_want *want,
 	virDomainStatsRecordPtr *list = NULL;
 	virDomainPtr one[2] = { d, NULL };
 	unsigned id = virDomainGetID(d);
-	const unsigned what = want->how == READ_PULSE
-	    ? VIR_DOMAIN_STATS_DIRTYRATE
-	    : VIR_DOMAIN_STATS_BLOCK | VIR_DOMAIN_STATS_BALLOON | VIR_DOMAIN_STATS_VCPU;
+	const unsigned what = want->how == READ_PULSE ? VIR_DOMAIN_STATS_DIRTYRATE
+						      : VIR_DOMAIN_STATS_BLOCK |
+		VIR_DOMAIN_STATS_BALLOON | VIR_DOMAIN_STATS_VCPU | VIR_DOMAIN_STATS_PERF;
 	int n = virDomainListGetStats(one, what, &list,
 	    VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
 

@@ -40,6 +40,19 @@ struct read_memory {
 	struct read_value swap_in, swap_out, major_faults; /* counters */
 };
 
+/* Counters of the CPU itself, where somebody switched them on (virsh perf). */
+enum read_perf {
+	PERF_INSTRUCTIONS,
+	PERF_CYCLES,
+	PERF_CACHE_REFERENCES,
+	PERF_CACHE_MISSES,
+	PERF_BRANCHES,
+	PERF_BRANCH_MISSES,
+	PERF_PAGE_FAULTS,
+	PERF_SWITCHES,
+	PERF_COUNT
+};
+
 /* What one lane saw of one guest; a lane that has no answer leaves its part out. */
 struct read_vm {
 	char uuid[READ_UUID_MAX];
@@ -57,6 +70,7 @@ struct read_vm {
 	struct read_disk *disks;
 	struct read_memory memory;
 	struct read_value steal_ns; /* all vCPUs ready to run, and no core for them */
+	struct read_value perf[PERF_COUNT];
 };
 
 /* The host itself: counters of all its CPUs together, memory in bytes. */
@@ -91,12 +105,20 @@ struct read_network {
 	struct read_value leases; /* addresses that its own DHCP has given out */
 };
 
+/* A NUMA cell's memory, bytes. */
+struct read_cell {
+	int id;
+	uint64_t total, free;
+};
+
 /* What a host has beside its guests. */
 struct read_site {
 	struct read_pool *pools;
 	size_t pool_count;
 	struct read_network *networks;
 	size_t network_count;
+	struct read_cell *cells;
+	size_t cell_count;
 	char *capabilities; /* XML */
 };
 void read_site_done(struct read_site *s);

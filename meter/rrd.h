@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 /* What each kind's sources are, and how the pages call them: rrd_kinds.c. */
-enum rrd_kind { RRD_VM, RRD_VM_DISK, RRD_HOST, RRD_POOL, RRD_KINDS };
+enum rrd_kind { RRD_VM, RRD_VM_DISK, RRD_HOST, RRD_POOL, RRD_VM_PERF, RRD_KINDS };
 enum { RRD_FIELDS_MOST = 16 };
 
 struct rrd_settings {

@@ -52,6 +52,20 @@ const struct rrd_layout rrd_layouts[RRD_KINDS] = {
 		{ "allocation", false, "allocation", 1, "space", "allocated", "#1f77b4" },
 		{ "available", false, "available", 1, "space", "available",
 		    "#2ca02c" } } },
+	[RRD_VM_PERF] = { "vm", ".perf", true,
+	    { { "instr", true, "instructions", 1, "perf", "instructions/s", "#1f77b4" },
+		{ "cycles", true, "cycles", 1, "perf", "cycles/s", "#ff7f0e" },
+		{ "cache_refs", true, "cache_refs", 1, "cache", "references/s",
+		    "#2ca02c" },
+		{ "cache_misses", true, "cache_misses", 1, "cache", "misses/s",
+		    "#d62728" },
+		{ "branches", true, "branches", 1, "branches", "branches/s", "#9467bd" },
+		{ "branch_misses", true, "branch_misses", 1, "branches", "misses/s",
+		    "#8c564b" },
+		{ "page_faults", true, "page_faults", 1, "faults", "faults/s",
+		    "#e377c2" },
+		{ "switches", true, "switches", 1, "switches", "context switches/s",
+		    "#7f7f7f" } } },
 };
 
 int

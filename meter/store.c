@@ -24,6 +24,7 @@ static const struct {
 	[STORE_CONTACT_FAILED] = { "contact", STMT_METER_CONTACT_FAILED, 3 },
 	[STORE_POOL] = { "pool", STMT_METER_POOL_PUT, 8 },
 	[STORE_NETWORK] = { "network", STMT_METER_NETWORK_PUT, 7 },
+	[STORE_CELL] = { "cell", STMT_METER_CELL_PUT, 5 },
 	[STORE_EVIDENCE] = { "evidence", STMT_METER_EVIDENCE_PUT, 6 },
 	[STORE_SAMPLED] = { "sampled", STMT_METER_SAMPLED, 1 },
 };

@@ -13,6 +13,7 @@ enum store_kind {
 	STORE_CONTACT_FAILED,
 	STORE_POOL,
 	STORE_NETWORK,
+	STORE_CELL,
 	STORE_EVIDENCE,
 	STORE_SAMPLED, /* tells who asked that a sample is in; after the rows before it */
 	STORE_KINDS

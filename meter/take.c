@@ -275,6 +275,21 @@ known(const struct read_value *v)
 	return (struct rrd_value){ v->value, v->has };
 }
 
+/* Only of guests for which somebody switched them on. */
+static void
+draw_perf(struct meter *m, const struct read_vm *vm)
+{
+	struct rrd_value values[PERF_COUNT];
+	bool any = false;
+
+	for (int i = 0; i < PERF_COUNT; i++) {
+		values[i] = known(&vm->perf[i]);
+		any = any || values[i].has;
+	}
+	if (any)
+		rrd_add(m->rrd, RRD_VM_PERF, vm->uuid, vm->at, values, PERF_COUNT);
+}
+
 static void
 draw_guarded(struct meter *m, const struct read_vm *vm)
 {
@@ -396,8 +411,10 @@ round_take(struct meter *m, struct meter_host *h, struct read_round *round)
 			continue;
 		if (vm->fast)
 			draw_fast(m, vm);
-		else
+		else {
 			draw_guarded(m, vm);
+			draw_perf(m, vm);
+		}
 	}
 	if (round->all && m->rrd != NULL)
 		draw_host(m, h, round);
@@ -445,6 +462,22 @@ network_take(struct meter *m, const struct meter_host *h, const struct read_netw
 	line_text(&b, instant_text(m->now.wall, when));
 	(void)snprintf(key, sizeof(key), "network/%lld/%s", (long long)h->id, n->uuid);
 	(void)closed_add(m, STORE_NETWORK, key, m->now.wall.ns, buf_take(&b));
+}
+
+static void
+cell_take(struct meter *m, const struct meter_host *h, const struct read_cell *c)
+{
+	struct buf b = BUF_INIT;
+	char when[CLOCK_TEXT_MAX];
+	char key[160];
+
+	line_number(&b, h->id);
+	line_number(&b, c->id);
+	line_u64(&b, c->total);
+	line_u64(&b, c->free);
+	line_text(&b, instant_text(m->now.wall, when));
+	(void)snprintf(key, sizeof(key), "cell/%lld/%d", (long long)h->id, c->id);
+	(void)closed_add(m, STORE_CELL, key, m->now.wall.ns, buf_take(&b));
 }
 
 static void
@@ -500,6 +533,8 @@ site_take(struct meter *m, struct meter_host *h, const struct read_site *site)
 		pool_take(m, h, &site->pools[i]);
 	for (size_t i = 0; i < site->network_count; i++)
 		network_take(m, h, &site->networks[i]);
+	for (size_t i = 0; i < site->cell_count; i++)
+		cell_take(m, h, &site->cells[i]);
 	if (site->capabilities != NULL)
 		evidence_take(m, h, site->capabilities);
 }

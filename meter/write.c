@@ -769,11 +769,11 @@ database_step(struct meter *m)
 	}
 	if (m->now.mono.ns >= m->refresh.ns)
 		refresh_start(m);
+	/* What ended is in the tables before it is asked for there. */
 	else if (m->in.unloaded > 0 && m->closed_count == 0)
 		load_start(m);
-	else if (m->in.unloaded > 0)
-		write_start(m); /* what ended is in the tables before it goes on there */
-	else if ((!m->behind || !drain_start(m)) && m->now.mono.ns >= m->write.ns)
+	else if (m->in.unloaded > 0 ||
+	    ((!m->behind || !drain_start(m)) && m->now.mono.ns >= m->write.ns))
 		write_start(m);
 }
 

@@ -177,7 +177,7 @@ static void
 topology_count(struct topology *out, struct ids *list, size_t count)
 {
 	qsort(list, count, sizeof(*list), ids_order);
-	*out = (struct topology){ 0, 0, (int)count };
+	*out = (struct topology){ .threads = (int)count };
 	for (size_t i = 0; i < count; i++) {
 		bool new_socket = i == 0 || list[i].socket != list[i - 1].socket;
 		out->sockets += new_socket;
@@ -191,6 +191,7 @@ topology_read(struct topology *out, const char *capabilities, struct err *e)
 	xmlDocPtr doc = parse(capabilities, "capabilities", e);
 	struct ids *list = NULL;
 	size_t count = 0;
+	int numa = 0;
 	xmlNodePtr cells;
 
 	if (doc == NULL)
@@ -199,11 +200,15 @@ topology_read(struct topology *out, const char *capabilities, struct err *e)
 	    "cells");
 	for (xmlNodePtr n = cells != NULL ? cells->children : NULL; n != NULL;
 	     n = n->next)
-		if (is(n, "cell"))
+		if (is(n, "cell")) {
 			count = cell_add(n, &list, count);
+			numa++;
+		}
 	xmlFreeDoc(doc);
 	if (count > 0)
 		topology_count(out, list, count);
+	if (count > 0)
+		out->cells = numa;
 	free(list);
 	return count > 0 ||
 	    err_set(e, ERR_INPUT,

@@ -35,6 +35,7 @@ void domain_mac_copy(char out[DOMAIN_MAC_MAX], const char *mac);
 /* What a host's capabilities say of its CPUs, by distinct ids (monitoring 1.3). */
 struct topology {
 	int sockets, cores, threads;
+	int cells; /* of NUMA */
 };
 
 /* ERR_INPUT when no CPU names its socket: then they can't be counted. */

@@ -132,6 +132,12 @@ values ($1::bigint, $2::uuid, $3, $4, $5::boolean, $6::integer, $7::timestamptz)
 on conflict (host_id, uuid) do update set name = excluded.name, bridge = excluded.bridge, active = excluded.active,
     leases = excluded.leases, seen = excluded.seen
 where excluded.seen > host_network.seen
+-- name: meter_cell_put
+insert into host_cell (host_id, cell, memory_bytes, free_bytes, seen)
+values ($1::bigint, $2::integer, $3::bigint, $4::bigint, $5::timestamptz)
+on conflict (host_id, cell) do update set memory_bytes = excluded.memory_bytes, free_bytes = excluded.free_bytes,
+    seen = excluded.seen
+where excluded.seen > host_cell.seen
 -- name: meter_evidence_put
 -- What sockets were counted from: a new row whenever it is another text.
 insert into host_evidence (host_id, seen, sha256, sockets, cores, threads, capabilities)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rows of usage as lines of the spool: whatever the values hold they come out again, and a line
- * that was torn is taken apart within its bounds */
-#include "meter/line.h"
+/* Rows of usage as lines of the spool: whatever the values hold they come out again, and
+ * a line that was torn is taken apart within its bounds */
 #include "base/mem.h"
+#include "meter/line.h"
 #include "tests/fuzz/fuzz.h"
 #include <stdlib.h>
 #include <string.h>
@@ -53,7 +53,8 @@ torn_bounded(const uint8_t *data, size_t size)
 	must(values[VALUES_MOST] == line, "more values than fit");
 	for (size_t i = 0; i < n && i < VALUES_MOST; i++)
 		must(values[i] == NULL ||
-			(values[i] >= line && values[i] + strlen(values[i]) <= line + length),
+			(values[i] >= line &&
+			    values[i] + strlen(values[i]) <= line + length),
 		    "value %zu lies outside of its line", i);
 }
 

@@ -13,6 +13,8 @@ import subprocess
 import tempfile
 import time
 
+import pytest
+
 from conftest import BIN, TOP, Stack, run, wait_for
 from test_slice import sampled_after, usage
 
@@ -287,6 +289,12 @@ def test_a_hosts_pools_networks_and_evidence(stack):
         from host_pool p join host h on h.id = p.host_id where not h.simulated and h.removed is null""")}
     disk = os.statvfs(stack.state / "images")
     assert pools["jeoul"][0] == "running" and pools["jeoul"][1] == disk.f_blocks * disk.f_frsize
+    cells = stack.sql("""select c.cell, c.memory_bytes, c.free_bytes from host_cell c join host h on h.id = c.host_id
+        where not h.simulated and h.removed is null order by 1""")
+    assert len(cells) == len(set(re.findall(r"<cell id='(\d+)'", xml))) > 0
+    for cell, total, free in cells:
+        said = pathlib.Path(f"/sys/devices/system/node/node{cell}/meminfo").read_text()
+        assert total == int(re.search(r"MemTotal:\s+(\d+)", said)[1]) << 10 and 0 < free <= total
     wait_for("the guests' leases", lambda: stack.sql("""select n.active, n.bridge, n.leases >= %s from host_network n
         join host h on h.id = n.host_id where n.name = 'default' and not h.simulated and h.removed is null""",
         len(stack.vms)) == [(True, "jeoulbr0", True)], 20)
@@ -381,3 +389,57 @@ def test_graphs_and_pictures_of_guests(stack):
         picture = subprocess.run([BIN / "jeoul-graph", stack.state / "rrd", "vm", uuid, str(now - 300), str(now), "1",
                                   kind, "cpu", "500", "150", "web1"], capture_output=True, timeout=30)
         assert picture.returncode == 0 and picture.stdout.startswith(begin) and len(picture.stdout) > 1000
+
+
+def test_perf_counters_where_they_are_on(stack):
+    uuid = stack.vms["db1"]
+    name = stack.sql("select instance_name from vm where uuid = %s", uuid)[0][0]
+    events = ("page_faults", "context_switches")
+    try:
+        for event in events:
+            stack.virsh("perf", name, "--live", "--enable", event)
+    except AssertionError as refused:
+        pytest.skip(f"this machine counts nothing of a process: {str(refused).strip()[-80:]}")
+
+    def columns():
+        done = graph(stack, "vm", uuid)
+        return json.loads(done.stdout)["series"] if done.returncode == 0 else {}
+    wait_for("the columns", lambda: any(columns().get("page_faults", ())) or any(columns().get("switches", ())), 40)
+    for event in events:
+        stack.virsh("perf", name, "--live", "--disable", event)
+
+
+# ---- what happens between two steps
+
+def test_events_make_a_sample():
+    """With steps of a minute: a balloon, a stop by us and a stop by the guest itself are seen when they happen."""
+    s = Stack(**{"meter.step": "60s", "meter.guarded_step": "60s"})
+    try:
+        s.start()
+        run(BIN / "jeoul-first-admin", env=s.env)
+        vms = s.demo(("ours", "its"))
+        names = {n: s.sql("select instance_name from vm where uuid = %s", u)[0][0] for n, u in vms.items()}
+
+        def memory(uuid):
+            return s.sql("""select w.memory_bytes, w.through from usage_window w join vm v on v.id = w.resource_id
+                where v.uuid = %s order by through desc limit 1""", uuid)
+        wait_for("first samples", lambda: all(memory(u) for u in vms.values()), 70)
+        s.virsh("setmem", names["ours"], "92160", "--live")
+        begun = time.monotonic()
+        wait_for("the balloon", lambda: memory(vms["ours"])[0][0] < 96 << 20, 20)
+        print(f"the balloon was seen after {time.monotonic() - begun:.1f} s")
+
+        def final(name, stop):
+            assert s.guest(vms[name], f"write {3 << 20}")["ok"] and s.guest(vms[name], f"send {1 << 20}")["ok"]
+            its = s.guest(vms[name], "report")["total"]
+            stop()
+            wait_for("the stop", lambda: s.sql("select state from vm where uuid = %s", vms[name])[0][0] == "Stopped", 40)
+            wait_for("its last row", lambda: usage(s, vms[name])["tx"] > 0, 5)
+            mine = usage(s, vms[name])
+            return its["wr_bytes"] - mine["wr"], its["tx_bytes"] - mine["tx"]
+        disk, net = final("ours", lambda: s.jeoul("vm", "stop", "ours", "--forced", "true"))
+        assert disk == 0 and abs(net) <= 4096, "a stop by us loses nothing"
+        disk, net = final("its", lambda: s.virsh("shutdown", names["its"]))
+        print(f"a guest that ends by itself: {disk} bytes of disk and {net} of network after the last look")
+    finally:
+        s.remove()

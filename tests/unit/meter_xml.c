@@ -76,11 +76,11 @@ sockets_are_packages_whatever_the_cells(void **unused_state unused)
 				     CPU(7, 36, 1) "<cpu id='8'/>"
 						   "</cpus></cell></cells></topology></"
 						   "host></capabilities>";
-	struct topology t = { 0, 0, 0 };
+	struct topology t = { .sockets = 0 };
 	struct err e = ERR_INIT;
 
 	assert_true(topology_read(&t, capabilities, &e));
-	assert_true(t.sockets == 2 && t.cores == 4 && t.threads == 8);
+	assert_true(t.sockets == 2 && t.cores == 4 && t.threads == 8 && t.cells == 4);
 	assert_false(topology_read(&t, "<capabilities><host/></capabilities>", &e));
 	assert_int_equal(t.sockets, 2);
 }
