@@ -178,10 +178,6 @@ BREACHES = {
                   "update job set state = 'running', lease_until = now() - interval '6 minutes' where state = 'pending'",
                   "update job set finished = null where state = 'succeeded'"],
 }
-EMPTY = """truncate ledger_entry, statement_number, statement_line, statement, billing_period, lifetime, usage_window, accrual,
-    accrual_run, billing_calendar, notification, delivery, alarm, job, nic, volume, snapshot, vm_snapshot, template_copy,
-    storage_pool, vm, host_contact, host_pool, host_network, host_evidence, host, account_tariff, tariff_version, tariff, usage_import,
-    usage_import_key, usage_meter"""
 
 
 @pytest.fixture(scope="module")
@@ -193,6 +189,11 @@ def base():
         # Minutes from the start of this hour, which may be in the future.
         s.sql("""create function m(n integer) returns timestamptz language sql stable as
             $$ select date_trunc('hour', now()) + n * interval '1 minute' $$; create extension hstore""")
+        # What is planted is in tables that are empty now, or that the first round of billing filled.
+        s.planted = ["accrual", "accrual_run", "billing_calendar", "billing_period"] + [
+            t for t, in s.sql("""select relname from pg_class where relnamespace = 'jeoul'::regnamespace
+                and relkind in ('r', 'p') and not relispartition order by 1""")
+            if not s.sql(f"select exists (select from {t})")[0][0]]
         # The others would mend what is planted: a stale job, an old round of billing.
         for role in ("provision", "meter", "billing", "snmp"):
             os.kill(s.child(role)["pid"], signal.SIGSTOP)
@@ -206,7 +207,9 @@ def base():
 
 @pytest.fixture
 def healthy(base):
-    base.sql(EMPTY)
+    filled = base.sql(" union all ".join(f"select '{t}' where exists (select from {t})" for t in base.planted))
+    # Quicker than truncate by the files that one would make anew; in any order without foreign keys.
+    base.sql("set session_replication_role = replica; " + "; ".join(f"delete from {t}" for t, in filled))
     base.sql(HEALTHY)
     return base
 

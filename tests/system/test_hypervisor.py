@@ -1,5 +1,7 @@
 """What a machine shows that can run no guest, or none under KVM: never anything that looks real."""
+import pathlib
 import shutil
+import tempfile
 from fractions import Fraction
 
 import pytest
@@ -81,14 +83,15 @@ def test_nothing_is_simulated_where_a_real_hypervisor_was_asked_for():
 
 
 @pytest.fixture
-def scripts(tmp_path):
+def scripts():
     """setup/ where everybody may read it."""
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)
-    shutil.copytree(TOP / "setup", tmp_path / "setup")
-    (tmp_path / "libvirt").mkdir()
-    (tmp_path / "libvirt").chmod(0o777)
-    return tmp_path
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="jeoul-", dir="/tmp"))
+    folder.chmod(0o755)
+    shutil.copytree(TOP / "setup", folder / "setup")
+    (folder / "libvirt").mkdir()
+    (folder / "libvirt").chmod(0o777)
+    yield folder
+    shutil.rmtree(folder)
 
 
 def as_nobody(node, *argv):
