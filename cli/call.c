@@ -294,7 +294,7 @@ defaults_add(const struct verb *v, int argc, char **argv, struct cli_param *para
 		base[strcspn(base, ".")] = '\0';
 		params[(*count)++] = (struct cli_param){ "name", base };
 	}
-	if (strcmp(v->verb, "list") == 0 &&
+	if (operations[v->op].form == FORM_LIST &&
 	    operation_param(&operations[v->op], "listall") != NULL)
 		params[(*count)++] = (struct cli_param){ "listall", "true" };
 }
@@ -404,7 +404,7 @@ print_answer(const struct cli *c, const struct verb *v, const struct jval *body)
 		buf_done(&b);
 	} else if (v->op == OP_previewBill)
 		print_bill(c, single, v->columns);
-	else if (rows != NULL || strcmp(v->verb, "list") == 0)
+	else if (rows != NULL || operations[v->op].form == FORM_LIST)
 		print_table(rows, v->columns, c->color);
 	else
 		print_single(single, v->columns);

@@ -225,11 +225,13 @@ class Client:
         finally:
             connection.close()
 
+    def headers(self):
+        if not self.apikey:
+            return {}
+        return {"Authorization": "Basic " + base64.b64encode(f"{self.apikey}:{self.secret}".encode()).decode()}
+
     def rest(self, method, path, body=None, expect=200, headers=None):
-        headers = dict(headers or {})
-        if self.apikey:
-            pair = f"{self.apikey}:{self.secret}".encode()
-            headers.setdefault("Authorization", "Basic " + base64.b64encode(pair).decode())
+        headers = self.headers() | dict(headers or {})
         if body is not None:
             headers.setdefault("Content-Type", "application/json")
             body = body if isinstance(body, (str, bytes)) else json.dumps(body)
