@@ -28,12 +28,15 @@ static const struct lookup lookups[] = { { "serviceofferingid", "listServiceOffe
 	{ "volumeid", "listVolumes", "name" }, { "snapshotid", "listSnapshots", "name" },
 	{ "vmsnapshotid", "listVMSnapshot", "name" }, { "isoid", "listIsos", "name" },
 	{ "networkid", "listNetworks", "name" },
-	{ "diskofferingid", "listDiskOfferings", "name" } };
+	{ "diskofferingid", "listDiskOfferings", "name" },
+	{ "clusterid", "listClusters", "name" }, { "podid", "listPods", "name" } };
 static const struct lookup id_lookups[] = { { "vm", "listVirtualMachines", "name" },
 	{ "host", "listHosts", "name" }, { "user", "listUsers", "username" },
 	{ "volume", "listVolumes", "name" }, { "snapshot", "listSnapshots", "name" },
 	{ "iso", "listIsos", "name" }, { "template", "listTemplates", "name" },
-	{ "disk-offering", "listDiskOfferings", "name" } };
+	{ "disk-offering", "listDiskOfferings", "name" },
+	{ "cluster", "listClusters", "name" }, { "pod", "listPods", "name" },
+	{ "affinity", "listAffinityGroups", "name" } };
 /* Short flags for people: --offering small. */
 static const char *const aliases[][2] = { { "offering", "serviceofferingid" },
 	{ "template", "templateid" }, { "tariff", "tariffid" }, { "zone", "zoneid" },
@@ -41,7 +44,8 @@ static const char *const aliases[][2] = { { "offering", "serviceofferingid" },
 	/* --url is the command's own. */
 	{ "from", "url" }, { "vm", "virtualmachineid" }, { "volume", "volumeid" },
 	{ "snapshot", "snapshotid" }, { "iso", "isoid" }, { "network", "networkid" },
-	{ "disk-offering", "diskofferingid" } };
+	{ "disk-offering", "diskofferingid" }, { "cluster", "clusterid" },
+	{ "pod", "podid" } };
 
 bool
 noun_known(const char *noun)

@@ -604,6 +604,10 @@ topology_read(struct topology *out, const char *capabilities, struct err *e)
 		topology_count(out, list, n);
 		free(list);
 	}
+	out->numa_cells = (int)count_at(c, "/capabilities/host/topology/cells/cell",
+	    CPUS_MOST);
+	text_at(c, "string(/capabilities/host/cpu/model)", out->cpu_model,
+	    sizeof(out->cpu_model));
 	xmlXPathFreeObject(o);
 	xmlXPathFreeContext(c);
 	xmlFreeDoc(doc);

@@ -100,7 +100,8 @@ struct domain_found {
 must_check bool domain_read(struct domain_found *out, const char *xml, struct err *e);
 
 struct topology {
-	int sockets, cores, threads;
+	int sockets, cores, threads, numa_cells;
+	char cpu_model[128]; /* as libvirt calls it; "" when it does not */
 };
 
 /* Counts distinct socket ids of capabilities XML (monitoring 1.3), never

@@ -193,15 +193,30 @@ struct topology_change {
 
 static bool
 licence_open(struct db *db, int64_t id, int64_t account_id, const char *uuid,
-    const char *name, const struct topology *t, bool simulated, const char *reason,
-    struct err *e)
+    const char *name, const struct topology *t, bool simulated, struct instant at,
+    const char *reason, struct err *e)
 {
 	return db_run(db, STMT_LIFETIME_OPEN,
-	    DB_ARGS(DB_NUMBER(account_id), DB_NUMBER(id), "host", DB_INSTANT(clock_now()),
-		uuid, name, NULL, DB_NUMBER(id), NULL, NULL, NULL, NULL, NULL,
+	    DB_ARGS(DB_NUMBER(account_id), DB_NUMBER(id), "host", DB_INSTANT(at), uuid,
+		name, NULL, DB_NUMBER(id), NULL, NULL, NULL, NULL, NULL,
 		DB_NUMBER(t->sockets), DB_NUMBER(t->cores), simulated ? "t" : "f",
 		reason),
 	    NULL, e);
+}
+
+/* What it is like, from now on; nothing changes when it is what it was. */
+static bool
+history_turn(struct db *db, int64_t id, const struct hv_facts *f,
+    const struct topology *t, struct err *e)
+{
+	return db_run(db, STMT_HOST_HISTORY_TURN,
+		   DB_ARGS(DB_NUMBER(id), DB_INSTANT(clock_now()), DB_NUMBER(t->sockets),
+		       DB_NUMBER(t->cores), DB_NUMBER(t->threads),
+		       DB_NUMBER(t->numa_cells > 0 ? t->numa_cells : 1),
+		       DB_NUMBER((int64_t)f->memory_bytes), t->cpu_model, f->type,
+		       f->libvirt_version, f->hv_version, f->capabilities),
+		   NULL, e) &&
+	    db_run(db, STMT_HOST_ROOM, DB_ARGS(DB_NUMBER(id)), NULL, e);
 }
 
 /* Other sockets or cores than yesterday: the licence interval ends and a new one begins.
@@ -211,6 +226,7 @@ topology_keep(struct db *db, void *context, struct err *e)
 {
 	struct topology_change *c = context;
 	struct host *h = c->host;
+	struct instant now = clock_now();
 	scoped(rows_clear) struct rows *r = NULL;
 
 	if (!db_query(db, STMT_HOST_TOPOLOGY, DB_ARGS(DB_NUMBER(h->id)), &r, e))
@@ -219,20 +235,23 @@ topology_keep(struct db *db, void *context, struct err *e)
 	    rows_i64(r, 0, 1) != c->topology.cores) {
 		if (!db_run(db, STMT_LIFETIME_CLOSE,
 			DB_ARGS(DB_NUMBER(h->account_id), DB_NUMBER(h->id), "host",
-			    DB_INSTANT(clock_now()), "sockets or cores changed"),
+			    DB_INSTANT(now), "sockets or cores changed"),
 			NULL, e) ||
 		    !licence_open(db, h->id, h->account_id, h->uuid, h->name,
-			&c->topology, h->simulated, "sockets or cores changed", e))
+			&c->topology, h->simulated, now, "sockets or cores changed", e))
 			return false;
 		log_warning("host %s: now %d sockets and %d cores", h->name,
 		    c->topology.sockets, c->topology.cores);
 	}
 	return db_run(db, STMT_HOST_FACTS,
-	    DB_ARGS(DB_NUMBER(h->id), c->facts->type, c->facts->libvirt_version,
-		c->facts->hv_version, DB_NUMBER(c->topology.sockets),
-		DB_NUMBER(c->topology.cores), DB_NUMBER(c->topology.threads),
-		DB_NUMBER((int64_t)c->facts->memory_bytes), c->facts->capabilities),
-	    NULL, e);
+		   DB_ARGS(DB_NUMBER(h->id), c->facts->type, c->facts->libvirt_version,
+		       c->facts->hv_version, DB_NUMBER(c->topology.sockets),
+		       DB_NUMBER(c->topology.cores), DB_NUMBER(c->topology.threads),
+		       DB_NUMBER((int64_t)c->facts->memory_bytes), c->facts->capabilities,
+		       DB_NUMBER(c->topology.numa_cells > 0 ? c->topology.numa_cells : 1),
+		       c->topology.cpu_model),
+		   NULL, e) &&
+	    history_turn(db, h->id, c->facts, &c->topology, e);
 }
 
 bool
@@ -256,7 +275,7 @@ host_connect(struct host *h, struct db *db, struct err *e)
 }
 
 struct new_host {
-	const char *uri, *name, *zone_uuid, *domain_type;
+	const char *uri, *name, *zone_uuid, *cluster_uuid, *tags, *domain_type;
 	char *uuid;
 	bool simulated;
 	struct hv_facts facts;
@@ -275,13 +294,17 @@ host_write(struct db *db, void *context, struct err *e)
 		    DB_NUMBER(n->topology.sockets), DB_NUMBER(n->topology.cores),
 		    DB_NUMBER(n->topology.threads),
 		    DB_NUMBER((int64_t)n->facts.memory_bytes), n->facts.capabilities,
-		    n->zone_uuid),
+		    n->zone_uuid,
+		    DB_NUMBER(n->topology.numa_cells > 0 ? n->topology.numa_cells : 1),
+		    n->topology.cpu_model, n->cluster_uuid, n->tags),
 		&r, e))
 		return false;
 	if (rows_count(r) == 0)
-		return err_set(e, ERR_INPUT, "no zone with that id: see jeoul zone list");
-	return licence_open(db, rows_i64(r, 0, 0), rows_i64(r, 0, 1), n->uuid, n->name,
-	    &n->topology, n->simulated, "added", e);
+		return err_set(e, ERR_INPUT,
+		    "no cluster of that id in that zone: see jeoul cluster list");
+	return history_turn(db, rows_i64(r, 0, 0), &n->facts, &n->topology, e) &&
+	    licence_open(db, rows_i64(r, 0, 0), rows_i64(r, 0, 1), n->uuid, n->name,
+		&n->topology, n->simulated, clock_now(), "added", e);
 }
 
 /* "kvm" only where a probe guest proved it (written by set-up); else TCG. */
@@ -334,12 +357,14 @@ host_look(struct new_host *n, const struct conf *conf, struct err *e)
 }
 
 bool
-host_add(struct db *db, const struct conf *conf, const char *uri, const char *name,
-    const char *zone_uuid, char uuid[HV_UUID_MAX], struct err *e)
+host_add(struct db *db, const struct conf *conf, const struct host_place *at,
+    const char *uri, const char *name, char uuid[HV_UUID_MAX], struct err *e)
 {
 	struct new_host n = { .uri = uri,
 		.name = name,
-		.zone_uuid = zone_uuid,
+		.zone_uuid = at->zone_uuid,
+		.cluster_uuid = at->cluster_uuid,
+		.tags = at->tags,
 		.uuid = uuid };
 	scoped(rows_clear) struct rows *r = NULL;
 	bool ok;
@@ -378,6 +403,7 @@ host_find_first(struct db *db, const struct conf *conf, struct err *e)
 	char path[STATE_PATH_MAX];
 	char uuid[HV_UUID_MAX] = "";
 	char name[65] = "host1";
+	const struct host_place anywhere = { .zone_uuid = NULL };
 	const char *asked = conf_text(conf, CONF_HYPERVISOR_URI);
 	scoped_free char *private_uri = mem_printf("qemu+unix:///system?socket=%s",
 	    state_path(conf, path, "libvirt/run/libvirt-sock"));
@@ -389,13 +415,13 @@ host_find_first(struct db *db, const struct conf *conf, struct err *e)
 	if (gethostname(name, sizeof(name) - 1) != 0)
 		(void)snprintf(name, sizeof(name), "host1");
 	if (asked[0] != '\0')
-		return host_add(db, conf, asked, name, NULL, uuid, e);
+		return host_add(db, conf, &anywhere, asked, name, uuid, e);
 	if (strcmp(conf_text(conf, CONF_HYPERVISOR), "none") == 0)
 		return true;
 	if (access(path, F_OK) == 0)
-		return host_add(db, conf, private_uri, name, NULL, uuid, e);
+		return host_add(db, conf, &anywhere, private_uri, name, uuid, e);
 	if (access("/run/libvirt/libvirt-sock", F_OK) == 0)
-		return host_add(db, conf, "qemu:///system", name, NULL, uuid, e);
+		return host_add(db, conf, &anywhere, "qemu:///system", name, uuid, e);
 	if (strcmp(conf_text(conf, CONF_HYPERVISOR), "auto") != 0 ||
 	    clock_mono().ns - waiting_since().ns <
 		conf_span_ns(conf, CONF_HYPERVISOR_PATIENCE))
@@ -405,5 +431,5 @@ host_find_first(struct db *db, const struct conf *conf, struct err *e)
 	log_warning(
 	    "no hypervisor can run here: libvirt's test driver is shown instead, marked "
 	    "simulated; add a real host with: jeoul host add URI");
-	return host_add(db, conf, "test:///default", "simulated", NULL, uuid, e);
+	return host_add(db, conf, &anywhere, "test:///default", "simulated", uuid, e);
 }

@@ -57,7 +57,12 @@ void host_events_forget(struct host *h, struct instant until);
 /* Connects if need be and keeps sockets, cores and memory true. */
 must_check bool host_connect(struct host *h, struct db *db, struct err *e);
 /* Adds a host: connects, reads its facts, writes the row and its licence lifetime. */
-must_check bool host_add(struct db *db, const struct conf *conf, const char *uri,
-    const char *name, const char *zone_uuid, char uuid[HV_UUID_MAX], struct err *e);
+struct host_place {
+	const char *zone_uuid, *cluster_uuid; /* NULL: the first */
+	const char *tags;                     /* "ssd,gpu" or NULL */
+};
+must_check bool host_add(struct db *db, const struct conf *conf,
+    const struct host_place *at, const char *uri, const char *name,
+    char uuid[HV_UUID_MAX], struct err *e);
 /* At start, where there is none: the hypervisor that this machine has. */
 must_check bool host_find_first(struct db *db, const struct conf *conf, struct err *e);

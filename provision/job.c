@@ -3,7 +3,6 @@
 #include "provision/job.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "provision/host.h"
 #include "provision/vm.h"
 #include "provision_stmt.gen.h"
 #include <stdio.h>
@@ -148,82 +147,6 @@ job_transaction(struct job *j, db_work work, void *context, struct err *e)
 	return db_transaction(j->db, fenced_work, &f, e);
 }
 
-static bool
-job_host_add(struct job *j, struct err *e)
-{
-	const char *uri = job_text(j, "url");
-	const char *name = job_text(j, "name");
-	char uuid[HV_UUID_MAX];
-
-	if (uri == NULL)
-		uri = job_text(j, "uri");
-	if (uri == NULL)
-		return err_set(e, ERR_INPUT, "addHost: the url is missing");
-	memcpy(uuid, j->object_uuid, sizeof(uuid));
-	job_step(j, "connecting");
-	return host_add(j->db, j->conf, uri, name != NULL && name[0] != '\0' ? name : uri,
-	    job_text(j, "zoneid"), uuid, e);
-}
-
-/* Adopted guests run on but are ours no more; our own would be lost from sight. */
-static bool
-host_vms_leave(struct db *db, const struct host *h, struct err *e)
-{
-	scoped(rows_clear) struct rows *r = NULL;
-	struct instant now = clock_now();
-
-	if (!db_query(db, STMT_VM_OF_HOST, DB_ARGS(DB_NUMBER(h->id)), &r, e))
-		return false;
-	for (size_t i = 0; i < rows_count(r); i++) {
-		struct vm v;
-		vm_from_row(&v, r, i);
-		if (v.adopted &&
-		    !vm_ended(db, &v, "Destroyed", now, now, true, "host removed", e))
-			return false;
-	}
-	return true;
-}
-
-static bool
-host_delete_write(struct db *db, void *context, struct err *e)
-{
-	const struct host *h = context;
-	uint64_t done = 0;
-
-	if (!host_vms_leave(db, h, e))
-		return false;
-
-	if (!db_run(db, STMT_HOST_REMOVE,
-		DB_ARGS(DB_NUMBER(h->id), DB_INSTANT(clock_now())), &done, e))
-		return false;
-	if (done == 0)
-		return err_set(e, ERR_CONFLICT,
-		    "host %s still has virtual machines of ours: destroy "
-		    "them first",
-		    h->name);
-	return db_run(db, STMT_LIFETIME_CLOSE,
-	    DB_ARGS(DB_NUMBER(h->account_id), DB_NUMBER(h->id), "host",
-		DB_INSTANT(clock_now()), "removed"),
-	    NULL, e);
-}
-
-static bool
-job_host_delete(struct job *j, struct err *e)
-{
-	scoped(rows_clear) struct rows *r = NULL;
-
-	if (!db_query(j->db, STMT_HOST_LIST, DB_NONE, &r, e))
-		return false;
-	for (size_t i = 0; i < rows_count(r); i++) {
-		struct host h = { .id = rows_i64(r, i, 0),
-			.account_id = rows_i64(r, i, 2) };
-		(void)snprintf(h.name, sizeof(h.name), "%s", rows_text(r, i, 3));
-		if (strcmp(rows_text(r, i, 1), j->object_uuid) == 0)
-			return db_transaction(j->db, host_delete_write, &h, e);
-	}
-	return err_set(e, ERR_NOT_FOUND, "no host %s", j->object_uuid);
-}
-
 struct job_kind {
 	const char *command;
 	bool (*run)(struct job *j, struct err *e);
@@ -235,6 +158,9 @@ struct job_kind {
 static const struct job_kind kinds[] = {
 	{ "addHost", job_host_add, "HOST.ADD", "host", true },
 	{ "deleteHost", job_host_delete, "HOST.DELETE", NULL, false },
+	{ "prepareHostForMaintenance", job_host_maintain, "MAINT.PREPARE", "host",
+	    false },
+	{ "cancelHostMaintenance", job_host_use, "MAINT.CANCEL", "host", false },
 	{ "deployVirtualMachine", job_vm_deploy, "VM.CREATE", "virtualmachine", false },
 	{ "startVirtualMachine", job_vm_start, "VM.START", "virtualmachine", false },
 	{ "stopVirtualMachine", job_vm_stop, "VM.STOP", "virtualmachine", false },

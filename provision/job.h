@@ -64,6 +64,11 @@ bool job_may_retry(struct job *j, const struct err *why);
 must_check bool job_transaction(struct job *j, db_work work, void *context,
     struct err *e);
 
+/* host_job.c */
+must_check bool job_host_add(struct job *j, struct err *e);
+must_check bool job_host_delete(struct job *j, struct err *e);
+must_check bool job_host_maintain(struct job *j, struct err *e);
+must_check bool job_host_use(struct job *j, struct err *e);
 /* vm_job.c: the life of a VM; each looks before it acts, and may be run again after a
  * kill. */
 must_check bool job_vm_deploy(struct job *j, struct err *e);

@@ -63,7 +63,9 @@ stopped_now(struct db *db, struct sight *s, struct err *e)
 
 	if (s->domain->state == HV_PAUSED_BY_FAULT)
 		why = "paused by a fault of the provider";
-	return end_instant(db, s, &end, e) && vm_running_close(db, &s->vm, end, why, e);
+	/* What is paused by a fault is not charged, but keeps its host's memory. */
+	return end_instant(db, s, &end, e) && vm_running_close(db, &s->vm, end, why, e) &&
+	    (s->domain->state != HV_STOPPED || vm_release(db, &s->vm, e));
 }
 
 /* A new run that we did not begin: the old one ended unseen, at the latest when this
@@ -129,6 +131,7 @@ gone(struct db *db, void *context, struct err *e)
 		    "when it is started",
 	    s->vm.name, s->vm.uuid, s->host->name);
 	return vm_running_close(db, &s->vm, end, "gone from the host", e) &&
+	    vm_release(db, &s->vm, e) &&
 	    vm_state_set(db, &s->vm, "Stopped", s->at, NULL,
 		"its definition is gone from the host: it is made again when it is "
 		"started",

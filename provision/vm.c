@@ -34,6 +34,7 @@ vm_from_row(struct vm *v, const struct rows *r, size_t row)
 	v->busy = rows_bool(r, row, 10);
 	v->offering_id = rows_i64(r, row, 11);
 	v->template_id = rows_i64(r, row, 12);
+	v->holds = rows_bool(r, row, 13);
 }
 
 /* 0 is "none": SQL's null. */
@@ -97,10 +98,26 @@ volume_loose(struct db *db, const struct vm *v, const struct rows *r, size_t i,
 }
 
 bool
+vm_hold(struct db *db, const struct vm *v, struct err *e)
+{
+	return db_run(db, STMT_VM_HOLD,
+	    DB_ARGS(DB_NUMBER(v->account_id), DB_NUMBER(v->id), DB_NUMBER(v->host_id),
+		DB_NUMBER(v->vcpus), DB_NUMBER(v->memory_bytes), "t"),
+	    NULL, e);
+}
+
+bool
+vm_release(struct db *db, const struct vm *v, struct err *e)
+{
+	return db_run(db, STMT_VM_RELEASE,
+	    DB_ARGS(DB_NUMBER(v->account_id), DB_NUMBER(v->id)), NULL, e);
+}
+
+bool
 vm_running_open(struct db *db, const struct vm *v, struct instant at, const char *reason,
     struct err *e)
 {
-	return vm_interval_open(db, v, "running", at, reason, e);
+	return vm_interval_open(db, v, "running", at, reason, e) && vm_hold(db, v, e);
 }
 
 bool
@@ -135,6 +152,7 @@ vm_resized(struct db *db, struct vm *v, int64_t vcpus, int64_t memory_bytes,
 		   DB_ARGS(DB_NUMBER(v->account_id), DB_NUMBER(v->id), DB_NUMBER(vcpus),
 		       DB_NUMBER(memory_bytes)),
 		   NULL, e) &&
+	    (!v->holds || vm_hold(db, v, e)) &&
 	    vm_allocated_open(db, v, at, "resized", e) &&
 	    (ran == 0 || vm_running_open(db, v, at, "resized", e));
 }
@@ -170,6 +188,7 @@ vm_ended(struct db *db, const struct vm *v, const char *state, struct instant at
     struct instant running_until, bool expunged, const char *reason, struct err *e)
 {
 	return vm_running_close(db, v, running_until, reason, e) &&
+	    vm_release(db, v, e) &&
 	    thing_close(db, v->account_id, v->id, "allocated", at, reason, e) &&
 	    volumes_end(db, v, at, reason, e) &&
 	    db_run(db, STMT_NIC_REMOVE,

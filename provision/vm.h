@@ -15,6 +15,7 @@ struct vm {
 	char desired[16];
 	char epoch[96];
 	bool adopted, busy, simulated;
+	bool holds; /* room on its host */
 	int64_t vcpus, memory_bytes;
 };
 
@@ -24,6 +25,12 @@ void vm_from_row(struct vm *v, const struct rows *r, size_t row);
 /* All of these are to be called inside a transaction. */
 must_check bool vm_running_open(struct db *db, const struct vm *v, struct instant at,
     const char *reason, struct err *e);
+/*
+ * Room on its host: held by force (it runs there, whatever was promised) or given back.
+ * vm_running_open() holds, vm_ended() gives back, a resize of what is held holds anew.
+ */
+must_check bool vm_hold(struct db *db, const struct vm *v, struct err *e);
+must_check bool vm_release(struct db *db, const struct vm *v, struct err *e);
 must_check bool vm_running_close(struct db *db, const struct vm *v, struct instant at,
     const char *reason, struct err *e);
 must_check bool vm_allocated_open(struct db *db, const struct vm *v, struct instant at,

@@ -26,20 +26,37 @@ struct deploy {
 	bool network;
 };
 
+static int64_t
+request_id(const struct job *j, const char *key)
+{
+	const char *text = job_text(j, key);
+
+	return text != NULL ? strtoll(text, NULL, 10) : 0;
+}
+
 static bool
 deploy_place(struct deploy *d, struct err *e)
 {
-	const char *strategy = job_text(d->w.job, "placement");
+	struct work *w = &d->w;
+	const char *asked = job_text(w->job, "deploymentplanner");
+	struct place_vm p = { .account_id = w->vm.account_id,
+		.vm_id = w->vm.id,
+		.strategy = asked != NULL
+		    ? asked
+		    : conf_text(w->job->conf, CONF_PROVISION_PLACEMENT),
+		.want = { .memory_bytes = w->vm.memory_bytes,
+		    .vcpus = w->vm.vcpus,
+		    .host_id = w->vm.host_id,
+		    .zone_id = request_id(w->job, "zone"),
+		    .pod_id = request_id(w->job, "pod"),
+		    .cluster_id = request_id(w->job, "cluster") } };
 
-	if (d->w.vm.host_id != 0)
+	if (w->vm.holds)
 		return true; /* chosen before a kill */
-	if (!place_choose(d->w.job->db, strategy, d->w.vm.memory_bytes, &d->w.vm.host_id,
-		e))
-		return false;
-	return db_run(d->w.job->db, STMT_VM_PLACE,
-	    DB_ARGS(DB_NUMBER(d->w.vm.account_id), DB_NUMBER(d->w.vm.id),
-		DB_NUMBER(d->w.vm.host_id)),
-	    NULL, e);
+	(void)snprintf(p.want.tags, sizeof(p.want.tags), "%s",
+	    work_column(w, "host_tags"));
+	job_step(w->job, "choosing a host");
+	return place_choose(w->job->db, &p, &w->vm.host_id, e);
 }
 
 /* The same VM always gets the same address: 52:54:00 and three bytes of its uuid. */

@@ -204,7 +204,7 @@ write_stopped(struct db *db, void *work, struct err *e)
 	struct work *w = work;
 
 	return vm_running_close(db, &w->vm, w->at, w->reason, e) &&
-	    state_write(db, w, "Stopped", NULL, e);
+	    vm_release(db, &w->vm, e) && state_write(db, w, "Stopped", NULL, e);
 }
 
 bool
@@ -239,6 +239,26 @@ write_grown(struct db *db, void *work, struct err *e)
 		DB_ARGS(DB_NUMBER(w->vm.account_id), DB_NUMBER(w->vm.id)), NULL, e);
 }
 
+/* What stopped gave its room back: others may have it now. */
+static bool
+room_take(struct work *w, struct err *e)
+{
+	scoped(rows_clear) struct rows *r = NULL;
+
+	if (!db_query(w->job->db, STMT_VM_HOLD,
+		DB_ARGS(DB_NUMBER(w->vm.account_id), DB_NUMBER(w->vm.id),
+		    DB_NUMBER(w->vm.host_id), DB_NUMBER(w->vm.vcpus),
+		    DB_NUMBER(w->vm.memory_bytes), "f"),
+		&r, e))
+		return false;
+	return rows_count(r) > 0 ||
+	    err_set(e, ERR_LIMIT,
+		"host %s, which has the disks of %s, has no room for %lld virtual CPUs "
+		"and %lld MiB, or is in maintenance: stop or move other machines",
+		w->host_name, w->vm.name, (long long)w->vm.vcpus,
+		(long long)(w->vm.memory_bytes >> 20));
+}
+
 bool
 work_start_anew(struct work *w, const char *reason, struct err *e)
 {
@@ -247,7 +267,7 @@ work_start_anew(struct work *w, const char *reason, struct err *e)
 	bool ready = true;
 
 	if (w->vm.adopted)
-		return work_start(w, reason, e);
+		return work_start(w, reason, e); /* it ran there before it was ours */
 	if (!work_stopped(w, &stopped, &why) && why.kind != ERR_NOT_FOUND) {
 		*e = why;
 		return false;
@@ -258,7 +278,7 @@ work_start_anew(struct work *w, const char *reason, struct err *e)
 		work_column(w, "next_memory_bytes") != NULL) &&
 	    (!work_transaction(w, write_grown, e) || !work_reload(w, e)))
 		return false;
-	if (stopped && !define_vm(w, &ready, e))
+	if (stopped && (!room_take(w, e) || !define_vm(w, &ready, e)))
 		return false;
 	return !ready || work_start(w, reason, e);
 }

@@ -37,7 +37,8 @@ handle_offering_create(struct call *c, struct err *e)
 		return false;
 	if (!db_query(c->db, STMT_OFFERING_INSERT,
 		DB_ARGS(name, call_value(c, "cpunumber"), call_value(c, "memory"),
-		    call_value(c, "rootdisksize")),
+		    call_value(c, "rootdisksize"), call_value(c, "hosttags"),
+		    call_value(c, "offerha")),
 		&r, e))
 		return exists_already("service offering", name, e);
 	c->object = arena_strdup(c->arena, rows_text(r, 0, 0));

@@ -18,6 +18,10 @@ must_check bool cloud_result(struct call *c, const char *response, const char *u
     bool *written, struct err *e);
 /* Of a VM that was just inserted: user data, keys, password, kernel words. */
 must_check bool cloud_vm_seed(struct call *c, const char *uuid, struct err *e);
+/* The same: its affinity groups. */
+must_check bool cloud_vm_affinity(struct call *c, const char *uuid, struct err *e);
+/* The same, before its job: zone, pod and cluster. */
+must_check bool cloud_vm_where(struct call *c, struct err *e);
 /* *path: a file of the hosts; NULL: to be fetched.  ERR_INPUT: no such URL. */
 must_check bool cloud_image_source(const char *url, bool checked, const char **path,
     struct err *e);

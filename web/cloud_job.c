@@ -41,6 +41,7 @@ static const struct shown shown[] = {
 	{ "vmsnapshot", STMT_VM_SNAPSHOT_ONE },
 	{ "template", STMT_TEMPLATE_ONE },
 	{ "iso", STMT_ISO_ONE },
+	{ "host", STMT_HOST_ONE },
 };
 
 bool

@@ -11,23 +11,33 @@ select count(*) from host where removed is null
 -- name: host_by_uri
 select uuid from host where uri = $1 and removed is null
 -- name: host_insert
-insert into host (uuid, account_id, zone_id, name, uri, simulated, state, hypervisor, domain_type,
-    libvirt_version, hv_version, sockets, cores, threads, memory_bytes, capabilities)
-select $1::uuid, a.id, z.id, $2, $3,
-    $4::boolean, 'Up', $5, $6, $7, $8, $9::integer, $10::integer, $11::integer, $12::bigint, $13
+insert into host (uuid, account_id, zone_id, cluster_id, name, uri, simulated, state, hypervisor, domain_type,
+    libvirt_version, hv_version, sockets, cores, threads, memory_bytes, capabilities, numa_cells, cpu_model, tags)
+select $1::uuid, a.id, z.id, k.id, $2, $3,
+    $4::boolean, 'Up', $5, $6, $7, $8, $9::integer, $10::integer, $11::integer, $12::bigint, $13, $15::integer, $16,
+    coalesce($18, '')
 from (select id from account where kind = 'provider' order by id limit 1) a,
-     (select id from zone where $14::uuid is null or uuid = $14::uuid order by id limit 1) z
+     (select k.id, p.zone_id from cluster k join pod p on p.id = k.pod_id join zone z on z.id = p.zone_id
+      where k.removed is null and ($14::uuid is null or z.uuid = $14::uuid) and ($17::uuid is null or k.uuid = $17::uuid)
+      order by k.id limit 1) k join zone z on z.id = k.zone_id
 returning id, account_id
 -- name: host_state
 update host set state = $2, error = $3 where id = $1::bigint and (state, coalesce(error, '')) <> ($2, coalesce($3, ''))
 -- name: host_facts
 update host set hypervisor = $2, libvirt_version = $3, hv_version = $4, sockets = $5::integer, cores = $6::integer,
-    threads = $7::integer, memory_bytes = $8::bigint, capabilities = $9 where id = $1::bigint
+    threads = $7::integer, memory_bytes = $8::bigint, capabilities = $9, numa_cells = $10::integer, cpu_model = $11
+where id = $1::bigint
 -- name: host_topology
 select sockets, cores, account_id, uuid, name from host where id = $1::bigint
 -- name: host_remove
-update host set state = 'Removed', removed = $2::timestamptz where id = $1::bigint and removed is null
-    and not exists (select from vm where host_id = $1::bigint and removed is null)
+update host h set state = 'Removed', removed = $2::timestamptz where h.id = $1::bigint and h.removed is null
+    and not exists (select from vm v where v.host_id = h.id and v.expunged is null and not v.adopted)
+    and not exists (select from vm v where v.host_id = h.id and v.removed is null)
+    and not exists (select from storage_pool p join volume d on d.pool_id = p.id and d.expunged is null where p.host_id = h.id)
+    and not exists (select from storage_pool p join snapshot s on s.pool_id = p.id and s.removed is null where p.host_id = h.id)
+
+-- name: pools_of_host_remove
+update storage_pool set removed = $2::timestamptz, state = 'Removed' where host_id = $1::bigint and removed is null
 
 -- name: lifetime_open
 -- One of a resource and kind at most is open: a second try changes nothing.
@@ -43,16 +53,16 @@ where account_id = $1::bigint and resource_id = $2::bigint and kind = $3 and val
 -- name: vm_of_host
 select v.account_id, v.id, v.uuid, v.name, v.state, v.desired, v.adopted, v.vcpus, v.memory_bytes, v.epoch,
     exists (select from job j where j.object_uuid = v.uuid and j.state in ('pending', 'running')) as busy,
-    v.offering_id, v.template_id
+    v.offering_id, v.template_id, v.held_host_id is not null as holds
 from vm v where v.host_id = $1::bigint and v.removed is null order by v.id
 -- name: vm_by_uuid
 -- Also one in the bin (removed, not expunged): the job decides.
 select v.account_id, v.id, v.uuid, v.name, v.state, v.desired, v.adopted, v.vcpus, v.memory_bytes, v.epoch,
-    false as busy, v.offering_id, v.template_id, v.host_id, v.instance_name, v.removed, v.created,
+    false as busy, v.offering_id, v.template_id, v.held_host_id is not null as holds, v.host_id, v.instance_name, v.removed, v.created,
     v.next_vcpus, v.next_memory_bytes, v.user_data, v.password_hash, v.public_keys, v.seed, v.ha,
     a.uuid as account_uuid, o.uuid as offering_uuid, coalesce(o.disk_bytes, 0) as disk_bytes,
     t.kind, t.format, t.path, t.kernel, t.initrd, coalesce(v.cmdline, t.cmdline) as cmdline, t.size_bytes,
-    t.uuid as template_uuid, t.os_type, v.iso_id, v.rescue_id
+    t.uuid as template_uuid, t.os_type, v.iso_id, v.rescue_id, coalesce(o.host_tags, '') as host_tags
 from vm v join account a on a.id = v.account_id left join offering o on o.id = v.offering_id
 left join template t on t.id = v.template_id
 where v.uuid = $1::uuid and v.expunged is null
@@ -337,12 +347,189 @@ insert into lifetime (account_id, resource_id, kind, valid_from, resource_uuid, 
 select $3::bigint, resource_id, kind, valid_to, resource_uuid, resource_name, vm_id, host_id,
     offering_id, template_id, vcpus, memory_bytes, size_bytes, sockets, cores, simulated, 'assigned' from closed
 
--- name: place_candidates
--- Up hosts with what is promised on each, least promised memory first.
-select h.id, h.name, h.memory_bytes, coalesce(sum(v.memory_bytes) filter (where v.state not in ('Stopped', 'Error')), 0) as promised
-from host h left join vm v on v.host_id = h.id and v.removed is null
-where h.removed is null and h.state = 'Up' and not h.simulated
-group by h.id order by 4, h.id
+-- Candidates for a VM (account $1, VM $2; at most $3; dice $4), in the order of a strategy.  The
+-- first four walk an index and stop early.
+-- name: place_most_free
+select h.id, h.name, h.zone_id, coalesce(k.pod_id, 0), coalesce(h.cluster_id, 0), h.state = 'Up',
+    h.resource_state = 'Enabled' and coalesce(k.enabled, true), h.simulated, h.ha_only, h.tags,
+    coalesce(h.dedicated_account, k.dedicated_account, 0), coalesce(h.dedicated_domain, k.dedicated_domain, 0),
+    coalesce(coalesce(h.dedicated_account, k.dedicated_account) = $1::bigint
+        or d.path = x.path or starts_with(d.path, x.path || '/'), false),
+    h.memory_room, h.memory_used, h.vcpus_room, h.vcpus_used,
+    (select count(*) from vm v where v.host_id = h.id and v.account_id = $1::bigint and v.removed is null),
+    exists (select from vm v where v.account_id = $1::bigint and v.id = $2::bigint and v.held_host_id = h.id)
+from host h left join cluster k on k.id = h.cluster_id
+left join domain x on x.id = coalesce(h.dedicated_domain, k.dedicated_domain)
+join account a on a.id = $1::bigint join domain d on d.id = a.domain_id
+where h.removed is null and h.state = 'Up' and h.resource_state = 'Enabled' and $4::bigint is not null
+order by h.memory_free desc, h.id limit $3::bigint
+-- name: place_least_free
+select h.id, h.name, h.zone_id, coalesce(k.pod_id, 0), coalesce(h.cluster_id, 0), h.state = 'Up',
+    h.resource_state = 'Enabled' and coalesce(k.enabled, true), h.simulated, h.ha_only, h.tags,
+    coalesce(h.dedicated_account, k.dedicated_account, 0), coalesce(h.dedicated_domain, k.dedicated_domain, 0),
+    coalesce(coalesce(h.dedicated_account, k.dedicated_account) = $1::bigint
+        or d.path = x.path or starts_with(d.path, x.path || '/'), false),
+    h.memory_room, h.memory_used, h.vcpus_room, h.vcpus_used,
+    (select count(*) from vm v where v.host_id = h.id and v.account_id = $1::bigint and v.removed is null),
+    exists (select from vm v where v.account_id = $1::bigint and v.id = $2::bigint and v.held_host_id = h.id)
+from host h left join cluster k on k.id = h.cluster_id
+left join domain x on x.id = coalesce(h.dedicated_domain, k.dedicated_domain)
+join account a on a.id = $1::bigint join domain d on d.id = a.domain_id
+where h.removed is null and h.state = 'Up' and h.resource_state = 'Enabled' and $4::bigint is not null
+    and h.memory_free >= (select memory_bytes from vm where account_id = $1::bigint and id = $2::bigint)
+order by h.memory_free, h.id limit $3::bigint
+-- name: place_by_id
+select h.id, h.name, h.zone_id, coalesce(k.pod_id, 0), coalesce(h.cluster_id, 0), h.state = 'Up',
+    h.resource_state = 'Enabled' and coalesce(k.enabled, true), h.simulated, h.ha_only, h.tags,
+    coalesce(h.dedicated_account, k.dedicated_account, 0), coalesce(h.dedicated_domain, k.dedicated_domain, 0),
+    coalesce(coalesce(h.dedicated_account, k.dedicated_account) = $1::bigint
+        or d.path = x.path or starts_with(d.path, x.path || '/'), false),
+    h.memory_room, h.memory_used, h.vcpus_room, h.vcpus_used,
+    (select count(*) from vm v where v.host_id = h.id and v.account_id = $1::bigint and v.removed is null),
+    exists (select from vm v where v.account_id = $1::bigint and v.id = $2::bigint and v.held_host_id = h.id)
+from host h left join cluster k on k.id = h.cluster_id
+left join domain x on x.id = coalesce(h.dedicated_domain, k.dedicated_domain)
+join account a on a.id = $1::bigint join domain d on d.id = a.domain_id
+where h.removed is null and h.state = 'Up' and h.resource_state = 'Enabled' and $4::bigint is not null
+order by h.id limit $3::bigint
+-- name: place_from
+-- From a random place in the order of ids on, and from its beginning again.
+with range as (
+    select min(id) as lo, max(id) as hi from host where removed is null
+), begins as (select lo + $4::bigint % (hi - lo + 1) as at from range)
+(
+select h.id, h.name, h.zone_id, coalesce(k.pod_id, 0), coalesce(h.cluster_id, 0), h.state = 'Up',
+    h.resource_state = 'Enabled' and coalesce(k.enabled, true), h.simulated, h.ha_only, h.tags,
+    coalesce(h.dedicated_account, k.dedicated_account, 0), coalesce(h.dedicated_domain, k.dedicated_domain, 0),
+    coalesce(coalesce(h.dedicated_account, k.dedicated_account) = $1::bigint
+        or d.path = x.path or starts_with(d.path, x.path || '/'), false),
+    h.memory_room, h.memory_used, h.vcpus_room, h.vcpus_used,
+    (select count(*) from vm v where v.host_id = h.id and v.account_id = $1::bigint and v.removed is null),
+    exists (select from vm v where v.account_id = $1::bigint and v.id = $2::bigint and v.held_host_id = h.id)
+from host h left join cluster k on k.id = h.cluster_id
+left join domain x on x.id = coalesce(h.dedicated_domain, k.dedicated_domain)
+join account a on a.id = $1::bigint join domain d on d.id = a.domain_id
+where h.removed is null and h.state = 'Up' and h.resource_state = 'Enabled' and h.id >= (select at from begins)
+order by h.id limit $3::bigint)
+union all (
+select h.id, h.name, h.zone_id, coalesce(k.pod_id, 0), coalesce(h.cluster_id, 0), h.state = 'Up',
+    h.resource_state = 'Enabled' and coalesce(k.enabled, true), h.simulated, h.ha_only, h.tags,
+    coalesce(h.dedicated_account, k.dedicated_account, 0), coalesce(h.dedicated_domain, k.dedicated_domain, 0),
+    coalesce(coalesce(h.dedicated_account, k.dedicated_account) = $1::bigint
+        or d.path = x.path or starts_with(d.path, x.path || '/'), false),
+    h.memory_room, h.memory_used, h.vcpus_room, h.vcpus_used,
+    (select count(*) from vm v where v.host_id = h.id and v.account_id = $1::bigint and v.removed is null),
+    exists (select from vm v where v.account_id = $1::bigint and v.id = $2::bigint and v.held_host_id = h.id)
+from host h left join cluster k on k.id = h.cluster_id
+left join domain x on x.id = coalesce(h.dedicated_domain, k.dedicated_domain)
+join account a on a.id = $1::bigint join domain d on d.id = a.domain_id
+where h.removed is null and h.state = 'Up' and h.resource_state = 'Enabled' and h.id < (select at from begins)
+order by h.id limit $3::bigint)
+limit $3::bigint
+-- name: place_all
+select h.id, h.name, h.zone_id, coalesce(k.pod_id, 0), coalesce(h.cluster_id, 0), h.state = 'Up',
+    h.resource_state = 'Enabled' and coalesce(k.enabled, true), h.simulated, h.ha_only, h.tags,
+    coalesce(h.dedicated_account, k.dedicated_account, 0), coalesce(h.dedicated_domain, k.dedicated_domain, 0),
+    coalesce(coalesce(h.dedicated_account, k.dedicated_account) = $1::bigint
+        or d.path = x.path or starts_with(d.path, x.path || '/'), false),
+    h.memory_room, h.memory_used, h.vcpus_room, h.vcpus_used,
+    (select count(*) from vm v where v.host_id = h.id and v.account_id = $1::bigint and v.removed is null),
+    exists (select from vm v where v.account_id = $1::bigint and v.id = $2::bigint and v.held_host_id = h.id)
+from host h left join cluster k on k.id = h.cluster_id
+left join domain x on x.id = coalesce(h.dedicated_domain, k.dedicated_domain)
+join account a on a.id = $1::bigint join domain d on d.id = a.domain_id
+where h.removed is null and $4::bigint is not null order by h.id limit $3::bigint
+-- name: place_only_simulated
+select not exists (select from host where removed is null and not simulated)
+-- name: place_affinity
+-- Where the other members of the groups of a VM are.
+select g.kind, v.host_id
+from affinity_member mine
+join affinity_group g on g.account_id = mine.account_id and g.id = mine.group_id
+join affinity_member other on other.account_id = mine.account_id and other.group_id = mine.group_id and other.vm_id <> mine.vm_id
+join vm v on v.account_id = other.account_id and v.id = other.vm_id and v.removed is null and v.held_host_id is not null
+where mine.account_id = $1::bigint and mine.vm_id = $2::bigint and v.host_id is not null
+-- name: place_groups_hold
+-- In one order for all, so that two placements wait for each other instead of locking each other out.
+select g.id from affinity_group g
+where g.account_id = $1::bigint and g.id in (select group_id from affinity_member
+    where account_id = $1::bigint and vm_id = $2::bigint)
+order by g.id for update
+-- name: vm_hold
+-- The VM holds room on that host from now on, and none on another: if there is room, or by force
+-- (it runs there already).  No row: there is none.
+with old as (
+    select held_host_id as host, held_vcpus as vcpus, held_memory as memory
+    from vm where account_id = $1::bigint and id = $2::bigint for update
+), taken as (
+    update host h set
+        vcpus_used = h.vcpus_used + $4::bigint - case when o.host = h.id then o.vcpus else 0 end,
+        memory_used = h.memory_used + $5::bigint - case when o.host = h.id then o.memory else 0 end
+    from old o where h.id = $3::bigint and ($6::boolean or (
+        h.removed is null and h.state = 'Up' and h.resource_state = 'Enabled'
+        and h.vcpus_used + $4::bigint - case when o.host = h.id then o.vcpus else 0 end <= h.vcpus_room
+        and h.memory_used + $5::bigint - case when o.host = h.id then o.memory else 0 end <= h.memory_room))
+    returning h.id
+), freed as (
+    update host h set vcpus_used = h.vcpus_used - o.vcpus, memory_used = h.memory_used - o.memory
+    from old o, taken t where h.id = o.host and o.host <> t.id
+)
+update vm v set held_host_id = t.id, held_vcpus = $4::bigint, held_memory = $5::bigint
+from taken t where v.account_id = $1::bigint and v.id = $2::bigint returning t.id
+-- name: vm_release
+with old as (
+    select held_host_id as host, held_vcpus as vcpus, held_memory as memory
+    from vm where account_id = $1::bigint and id = $2::bigint and held_host_id is not null for update
+), freed as (
+    update host h set vcpus_used = h.vcpus_used - o.vcpus, memory_used = h.memory_used - o.memory
+    from old o where h.id = o.host
+)
+update vm v set held_host_id = null, held_vcpus = 0, held_memory = 0
+from old o where v.account_id = $1::bigint and v.id = $2::bigint
+-- name: host_resource_state
+update host set resource_state = $2 where id = $1::bigint and removed is null
+-- name: host_held
+-- Who holds room there, and whether a move may be asked for: ours, nobody works on it, and none failed lately.
+select v.account_id, v.uuid, not v.adopted and v.state in ('Running', 'Paused')
+    and not exists (select from job j where j.object_uuid = v.uuid and j.state in ('pending', 'running'))
+    and not exists (select from job j where j.object_uuid = v.uuid and j.command = 'migrateVirtualMachine'
+        and j.state = 'failed' and j.finished > now() - interval '10 minutes')
+from vm v where v.held_host_id = $1::bigint order by v.id
+-- name: host_moving
+-- How many of them somebody works on.
+select count(*) from vm v where v.held_host_id = $1::bigint
+    and exists (select from job j where j.object_uuid = v.uuid and j.state in ('pending', 'running'))
+-- name: host_stays
+select count(*), left(string_agg(v.name || coalesce(' (' || (select j.error_text from job j where j.object_uuid = v.uuid
+    and j.command = 'migrateVirtualMachine' and j.state = 'failed' order by j.id desc limit 1) || ')',
+    case when v.adopted then ' (adopted)' else '' end), ', ' order by v.id), 700)
+from vm v where v.held_host_id = $1::bigint
+-- name: host_room
+-- What may be promised, after its facts or its cluster's factors changed.
+update host h set vcpus_room = floor(coalesce(h.threads, 0) * k.cpu_overcommit),
+    memory_room = greatest(0, floor(coalesce(h.memory_bytes, 0) * k.memory_overcommit) - h.reserved_bytes)
+from cluster k where k.id = h.cluster_id and h.id = $1::bigint
+-- name: host_history_turn
+-- The open row ends and another begins, if anything is different.
+with now_is as (select $2::timestamptz as at), same as (
+    select 1 from host_history where host_id = $1::bigint and valid_to is null
+        and (sockets, cores, threads, numa_cells, memory_bytes, coalesce(cpu_model, ''), coalesce(hypervisor, ''),
+            coalesce(libvirt_version, ''), coalesce(hv_version, ''))
+        = ($3::integer, $4::integer, $5::integer, $6::integer, $7::bigint, coalesce($8, ''), coalesce($9, ''),
+            coalesce($10, ''), coalesce($11, ''))
+), closed as (
+    update host_history set valid_to = greatest((select at from now_is), valid_from + interval '1 microsecond')
+    where host_id = $1::bigint and valid_to is null and not exists (select from same)
+    returning valid_to
+)
+insert into host_history (host_id, valid_from, sockets, cores, threads, numa_cells, memory_bytes, cpu_model, hypervisor,
+    libvirt_version, hv_version, capabilities_sha256)
+select $1::bigint, coalesce((select valid_to from closed), (select at from now_is)), $3::integer, $4::integer, $5::integer,
+    $6::integer, $7::bigint, $8, $9, $10, $11, encode(sha256(convert_to($12, 'UTF8')), 'hex')
+where not exists (select from same)
+-- name: host_history_end
+update host_history set valid_to = greatest($2::timestamptz, valid_from + interval '1 microsecond')
+where host_id = $1::bigint and valid_to is null
 
 -- name: job_reclaim
 -- Jobs that this machine's earlier life left half done: they start over and look first.

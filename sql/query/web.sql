@@ -190,9 +190,10 @@ with asked as (
     select gen_random_uuid() as uuid
 )
 insert into vm (account_id, uuid, name, instance_name, host_id, offering_id, template_id, vcpus, memory_bytes,
-    desired, state)
+    desired, state, ha)
 select $1::bigint, k.uuid, coalesce($2::text, 'vm-' || left(k.uuid::text, 8)), 'i-' || $1::bigint || '-' || left(k.uuid::text, 8),
-    $6::bigint, o.id, t.id, o.vcpus, o.memory_bytes, case when $5::boolean then 'Running' else 'Stopped' end, 'Starting'
+    $6::bigint, o.id, t.id, o.vcpus, o.memory_bytes, case when $5::boolean then 'Running' else 'Stopped' end, 'Starting',
+    o.ha
 from asked k, offering o, template t
 where o.uuid = $3::uuid and o.removed is null and t.uuid = $4::uuid and t.removed is null
     and (t.public or t.account_id between account_low() and account_high())
@@ -239,8 +240,9 @@ update app_user set api_key = $2, secret_key = $3 where uuid = $1::uuid returnin
 ---------------------------------------------------------------- offerings, templates, tariffs
 
 -- name: offering_insert
-insert into offering (name, vcpus, memory_bytes, disk_bytes)
-values ($1, $2, $3::bigint * 1048576, coalesce($4::bigint, 0) * 1073741824) returning uuid;
+insert into offering (name, vcpus, memory_bytes, disk_bytes, host_tags, ha)
+values ($1, $2, $3::bigint * 1048576, coalesce($4::bigint, 0) * 1073741824, coalesce($5::text, ''), coalesce($6::boolean, false))
+returning uuid;
 
 -- name: template_insert
 insert into template (account_id, name, kind, format, path, kernel, initrd, cmdline, size_bytes, sha256, public, url,
@@ -681,3 +683,137 @@ where uuid = $1::uuid and removed is null;
 -- Read once: what a job brought is not kept.
 with taken as (select id, result from job where uuid = $1::uuid for update)
 update job j set result = null from taken t where j.id = t.id returning t.result;
+
+---------------------------------------------------------------- inventory (web/cloud_host.c)
+
+-- name: pod_list
+select count(*) over () as total_rows, p.* from api_pod p
+where p.removed is null and ($1::uuid is null or p.id = $1::uuid) and ($2::text is null or p.name = $2)
+  and ($3::uuid is null or p.zoneid = $3::uuid) and ($4::text is null or p.name ilike '%' || $4 || '%')
+order by p.row_id limit $5 offset $6;
+
+-- name: pod_one
+select * from api_pod where id = $1::uuid;
+
+-- name: pod_insert
+insert into pod (zone_id, name) select id, $1 from zone where $2::uuid is null or uuid = $2::uuid order by id limit 1 returning uuid;
+
+-- name: pod_remove
+update pod p set removed = now() where p.uuid = $1::uuid and p.removed is null
+    and not exists (select from cluster k where k.pod_id = p.id and k.removed is null);
+
+-- name: zone_insert
+with z as (insert into zone (name) values ($1) returning id, uuid),
+    p as (insert into pod (zone_id, name) select id, 'pod1' from z returning id),
+    k as (insert into cluster (pod_id, name) select id, 'cluster1' from p)
+select uuid from z;
+
+-- name: zone_one
+select * from api_zone where id = $1::uuid;
+
+-- name: cluster_list
+select count(*) over () as total_rows, k.* from api_cluster k
+where k.removed is null and ($1::uuid is null or k.id = $1::uuid) and ($2::text is null or k.name = $2)
+  and ($3::uuid is null or k.podid = $3::uuid) and ($4::uuid is null or k.zoneid = $4::uuid)
+  and ($5::text is null or k.name ilike '%' || $5 || '%')
+order by k.row_id limit $6 offset $7;
+
+-- name: cluster_one
+select * from api_cluster where id = $1::uuid;
+
+-- name: cluster_insert
+insert into cluster (pod_id, name, cpu_overcommit, memory_overcommit)
+select id, $1, coalesce($3::numeric, 16), coalesce($4::numeric, 1) from pod
+where removed is null and ($2::uuid is null or uuid = $2::uuid) order by id limit 1 returning uuid;
+
+-- name: cluster_update
+-- What its hosts may promise follows.
+with k as (
+    update cluster set name = coalesce($2::text, name), cpu_overcommit = coalesce($3::numeric, cpu_overcommit),
+        memory_overcommit = coalesce($4::numeric, memory_overcommit), enabled = coalesce($5::boolean, enabled)
+    where uuid = $1::uuid and removed is null returning id, cpu_overcommit, memory_overcommit
+), rooms as (
+    update host h set vcpus_room = floor(coalesce(h.threads, 0) * k.cpu_overcommit),
+        memory_room = greatest(0, floor(coalesce(h.memory_bytes, 0) * k.memory_overcommit) - h.reserved_bytes)
+    from k where h.cluster_id = k.id
+)
+select id from k;
+
+-- name: cluster_remove
+update cluster k set removed = now() where k.uuid = $1::uuid and k.removed is null
+    and not exists (select from host h where h.cluster_id = k.id and h.removed is null);
+
+-- name: host_update
+update host h set name = coalesce($2::text, h.name),
+    resource_state = case when $3::boolean is null then h.resource_state when $3::boolean then 'Enabled' else 'Disabled' end,
+    tags = coalesce($4::text, h.tags), ha_only = coalesce($5::boolean, h.ha_only),
+    reserved_bytes = coalesce($6::bigint * 1048576, h.reserved_bytes),
+    memory_room = greatest(0, floor(coalesce(h.memory_bytes, 0) * k.memory_overcommit)
+        - coalesce($6::bigint * 1048576, h.reserved_bytes))
+from cluster k where k.id = h.cluster_id and h.uuid = $1::uuid and h.removed is null
+    and ($3::boolean is null or h.resource_state in ('Enabled', 'Disabled'));
+
+-- name: host_target
+select account_id, uuid, 'host' from host where uuid = $1::uuid and removed is null;
+
+-- name: host_one
+select * from api_host where id = $1::uuid;
+
+-- name: host_history_list
+select count(*) over () as total_rows, y.* from api_host_history y
+where ($1::uuid is null or y.hostid = $1::uuid) and ($2::text is null or y.hostname ilike '%' || $2 || '%')
+order by y.hostname, y.startdate limit $3 offset $4;
+
+-- name: host_dedicate
+update host set dedicated_domain = $2::bigint, dedicated_account = $3::bigint where uuid = $1::uuid and removed is null;
+
+-- name: cluster_dedicate
+update cluster set dedicated_domain = $2::bigint, dedicated_account = $3::bigint where uuid = $1::uuid and removed is null;
+
+-- name: capacity_list
+select count(*) over () as total_rows, c.* from api_capacity c
+where ($1::integer is null or c.type = $1::integer) and ($2::uuid is null or c.zoneid = $2::uuid)
+  and ($3::uuid is null or c.podid = $3::uuid) and ($4::uuid is null or c.clusterid = $4::uuid)
+  and ($5::text is null or c.zonename ilike '%' || $5 || '%')
+order by c.zone_row, c.podname, c.clustername, c.type limit $6 offset $7;
+
+-- name: place_ids
+-- Numbers of a zone, pod and cluster by their uuids.
+select (select id from zone where uuid = $1::uuid), (select id from pod where uuid = $2::uuid and removed is null),
+    (select id from cluster where uuid = $3::uuid and removed is null);
+
+-- name: affinity_list
+select count(*) over () as total_rows, g.* from api_affinity_group g
+where ($1::uuid is null or g.id = $1::uuid) and ($2::text is null or g.name = $2) and ($3::text is null or g.type = $3)
+  and ($4::uuid is null or g."virtualmachineIds" ? $4::text)
+  and ($5::text is null or g.name ilike '%' || $5 || '%')
+order by g.account_id, g.row_id limit $6 offset $7;
+
+-- name: affinity_one
+select * from api_affinity_group where id = $1::uuid;
+
+-- name: affinity_type_list
+select count(*) over () as total_rows, t.type from (values ('host affinity'), ('host anti-affinity'),
+    ('non-strict host affinity'), ('non-strict host anti-affinity')) t(type)
+where $1::text is null or t.type ilike '%' || $1 || '%' order by t.type limit $2 offset $3;
+
+-- name: affinity_insert
+insert into affinity_group (account_id, name, kind, description) values ($1::bigint, $2, $3, coalesce($4::text, '')) returning uuid;
+
+-- name: affinity_delete
+with members as (delete from affinity_member m using affinity_group g
+    where g.uuid = $1::uuid and m.account_id = g.account_id and m.group_id = g.id)
+delete from affinity_group where uuid = $1::uuid;
+
+-- name: affinity_put
+-- Into the groups of these ids or names, of the VM's own account; how many there were.
+with v as (select account_id, id from vm where uuid = $1::uuid and removed is null),
+    g as (select g.account_id, g.id from affinity_group g, v where g.account_id = v.account_id
+        and (g.uuid = any (string_to_array($2, ',')::uuid[]) or g.name = any (string_to_array($3, ',')))),
+    put as (insert into affinity_member (account_id, group_id, vm_id) select g.account_id, g.id, v.id from g, v
+        on conflict do nothing)
+select count(*) from g;
+
+-- name: affinity_leave
+delete from affinity_member m using vm v where v.uuid = $1::uuid and v.removed is null
+    and m.account_id = v.account_id and m.vm_id = v.id;

@@ -3,15 +3,56 @@ import base64
 import http.client
 import json
 import os
+import shutil
 import subprocess
 
 from conftest import BIN, TOP, Stack, run, wait_for
+
+
+class Host:
+    """A further libvirtd with its own network and names, on the same disks."""
+
+    def __init__(self, cloud, name):
+        self.cloud, self.name, self.folder = cloud, name, cloud.state / name
+        self.folder.mkdir(mode=0o755)
+        # What the first host found out about QEMU need not be asked again.
+        cache = cloud.state / "libvirt/cache"
+        if cache.exists():
+            shutil.copytree(cache, self.folder / "cache", dirs_exist_ok=True)
+        self.start()
+
+    def start(self):
+        log = open(self.folder / "run.log", "ab")
+        self.process = subprocess.Popen([TOP / "setup/host", "run", self.folder], stdout=log, stderr=log,
+                                        stdin=subprocess.DEVNULL, start_new_session=True)
+        socket_path = self.folder / "run/libvirt-sock"
+        wait_for(f"{self.name}", lambda: run("virsh", "-q", "-c", self.uri, "list", check=False).returncode == 0, 40)
+        assert socket_path.exists()
+
+    @property
+    def uri(self):
+        return f"qemu+unix:///system?socket={self.folder}/run/libvirt-sock"
+
+    def pid(self):
+        return int((self.folder / "libvirtd.pid").read_text())
+
+    def virsh(self, *words, check=True):
+        return run("virsh", "-q", "-c", self.uri, *words, check=check).stdout
+
+    def inside(self, *argv, **more):
+        anchor = (self.folder / "anchor.pid").read_text().strip()
+        return run("nsenter", "-t", anchor, "-m", "-n", "-u", *argv, **more)
+
+    def stop(self):
+        run(TOP / "setup/host", "stop", self.folder, check=False)
+        self.process.wait(20)
 
 
 class Cloud(Stack):
     """A Jeoul whose guests come and go: short steps, one tenant called acme."""
 
     def __init__(self, **settings):
+        self.hosts = []
         super().__init__(**{"meter.step": "2s", "meter.guarded_step": "4s", "billing.interval": "30s", **settings})
 
     def begin(self):
@@ -31,6 +72,19 @@ class Cloud(Stack):
         empty.chmod(0o644)
         self.jeoul("template", "register", "empty", "--format", "QCOW2", f"--url=file://{empty}", "--size", 16 << 20)
         return self
+
+    def host(self, name, **more):
+        """Adds a further real host."""
+        h = Host(self, name)
+        self.hosts.append(h)
+        words = [w for k, v in more.items() for w in (f"--{k}", v)]
+        h.id = self.jeoul("host", "add", h.uri, "--name", name, *words)[0]["id"]
+        return h
+
+    def stop(self):
+        super().stop()
+        for h in self.hosts:
+            h.stop()
 
     def vm(self, name, template="empty", offering="tiny", **more):
         words = [w for k, v in more.items() for w in (f"--{k}", v)]

@@ -16,6 +16,10 @@ HEALTHY = """
 insert into host (id, account_id, zone_id, name, uri, state, sockets, cores) values (900, 1, 1, 'h', 'qemu:///x', 'Up', 2, 8);
 insert into vm (account_id, id, uuid, name, instance_name, host_id, vcpus, memory_bytes, state, epoch)
     values (2, 901, '00000000-0000-4000-8000-000000000901', 'web', 'i-web', 900, 1, 1 << 30, 'Running', 'h/1');
+update vm set held_host_id = 900, held_vcpus = 1, held_memory = 1 << 30, state_at = m(-200) where id = 901;
+update host set vcpus_used = 1, memory_used = 1 << 30 where id = 900;
+insert into host_history (host_id, valid_from, valid_to, sockets, cores, threads, memory_bytes, capabilities_sha256)
+    values (900, m(-400), m(-350), 1, 4, 8, 1 << 30, ''), (900, m(-350), null, 2, 8, 16, 1 << 30, '');
 insert into volume (account_id, id, uuid, vm_id, name, size_bytes)
     values (2, 902, '00000000-0000-4000-8000-000000000902', 901, 'web-root', 1 << 30);
 insert into nic (account_id, id, vm_id, mac) values (2, 903, 901, '52:54:00:00:00:01');
@@ -171,6 +175,13 @@ BREACHES = {
     "calendar_overlap": ["insert into billing_calendar values ('UTC', 'day', '2026-01-01T12:00Z', '2026-01-02T12:00Z')"],
     "vm_twice": ["insert into vm select (r).* from (select v #= hstore('account_id', '1') as r from vm v) x",
                  "update volume set vm_id = 77", "update nic set account_id = 1"],
+    "provision_capacity": ["update host set vcpus_used = 2", "update vm set held_memory = 5", "update vm set held_host_id = null"],
+    "provision_held": [
+        "update vm set held_vcpus = 2; update host set vcpus_used = 2",
+        "update vm set held_host_id = null; update host set vcpus_used = 0, memory_used = 0",
+        "update vm set state = 'Stopped'; update lifetime set valid_to = now() where kind = 'running' and valid_to is null"],
+    "provision_host_history": ["update host_history set sockets = 3 where valid_to is null", "delete from host_history",
+                               "update host_history set valid_to = m(-340) where valid_to is not null"],
     "simulated_shown": ["update host set simulated = true", "update usage_window set simulated = true where raw_cpu_ns = 1700"],
     "alarm_told": ["delete from notification where kind = 'clear'", "delete from notification where alarm_id = 901",
                    "update alarm set cleared_at = null where id = 900"],

@@ -13,14 +13,16 @@ PRESENT = {"domain", "account", "app_user", "session", "zone", "host", "host_con
            "vm", "volume", "nic", "job", "lease", "alarm", "delivery", "tariff", "schema_migration",
            "meter_refused", "meter_grain", "host_pool", "host_network", "host_cell", "issuer", "billing_terms", "billing_trouble", "budget",
            "storage_pool", "disk_offering", "template_copy", "snapshot", "snapshot_policy", "vm_snapshot", "network",
-           "tag", "key_pair"}
+           "tag", "key_pair", "pod", "cluster", "affinity_group", "affinity_member"}
 # Rows may leave these: log-ins, leases and what tenants pin on their things are no history.
 DELETE = {("web", "session"), ("web", "usage_right"), ("billing", "meter_grain"), ("web", "tag"), ("web", "key_pair"), ("web", "snapshot_policy"),
+          ("web", "affinity_group"), ("web", "affinity_member"), ("provision", "affinity_member"),
           ("provision", "snapshot_policy"), ("provision", "template_copy")} | {
           (r, "lease") for r in ("provision", "meter", "billing", "snmp")}
 # Of what says money or usage only this may change: an open end, once, and absolute states that
 # go forward (the statements say "where excluded.through > through"; setup/rules holds them to it).
 CHANGE = {
+    ("provision", "host_history"): {"valid_to"},
     ("provision", "lifetime"): {"valid_to", "close_reason"},
     ("meter", "usage_window"): "all but the key",
     ("billing", "accrual"): "all but the key",
@@ -32,7 +34,7 @@ CHANGE = {
     ("billing", "accrual_run"): "all but the key",
 }
 KEYS = {"resource_kind", "vm_id"}  # of usage_window: belong to its key
-INSERT = {"lifetime": {"provision"}, "usage_window": {"meter"}, "meter_gap": {"meter"},
+INSERT = {"lifetime": {"provision"}, "host_history": {"provision"}, "usage_window": {"meter"}, "meter_gap": {"meter"},
           "host_evidence": {"meter"}, "billing_calendar": {"billing"}, "accrual": {"billing"}, "accrual_run": {"billing"},
           "billing_period": {"billing"}, "statement": {"billing"}, "statement_line": {"billing"},
           "statement_number": {"billing"}, "ledger_entry": set(), "credit_grant": set(), "chain": set(),

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Domain XML out and in, sockets, placement. */
+/* Domain XML out and in, sockets. */
 #include "base/mem.h"
 #include "provision/domain_xml.h"
-#include "provision/place.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -79,26 +78,13 @@ sockets_are_packages_not_cells(void **unused_state unused)
 
 	assert_true(topology_read(&t, one, &e));
 	assert_int_equal(t.sockets, 1);
+	assert_int_equal(t.numa_cells, 2);
 	assert_int_equal(t.cores, 4);
 	assert_true(topology_read(&t, two, &e));
 	assert_int_equal(t.sockets, 2);
 	assert_int_equal(t.cores, 3);
 	assert_int_equal(t.threads, 4);
 	assert_false(topology_read(&t, "<capabilities><host/></capabilities>", &e));
-}
-
-static void
-placement_takes_the_least_loaded_that_fits(void **unused_state unused)
-{
-	const struct candidate list[] = { { 1, 100, 60 }, { 2, 100, 20 }, { 3, 50, 0 } };
-
-	assert_int_equal(place_pick("simple", list, 3, 30, 0), 2);
-	assert_int_equal(place_pick("simple", list, 3, 70, 0), 1);
-	assert_int_equal(place_pick(NULL, list, 3, 101, 0), -1);
-	for (uint32_t dice = 0; dice < 10; dice++) {
-		long at = place_pick("chance", list, 3, 60, dice);
-		assert_int_equal(at, 1);
-	}
 }
 
 int
@@ -108,7 +94,6 @@ main(void)
 		cmocka_unit_test(hostile_names_stay_text),
 		cmocka_unit_test(bad_xml_is_refused),
 		cmocka_unit_test(sockets_are_packages_not_cells),
-		cmocka_unit_test(placement_takes_the_least_loaded_that_fits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
