@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The jobs of hosts: registered, taken out, drained for maintenance. */
-#include "provision/host.h"
 #include "base/log.h"
+#include "provision/host.h"
 #include "provision/job.h"
 #include "provision/vm.h"
 #include "provision_stmt.gen.h"
@@ -94,7 +94,7 @@ write_deleted(struct db *db, void *context, struct err *e)
 	return db_run(db, STMT_POOLS_OF_HOST_REMOVE,
 		   DB_ARGS(DB_NUMBER(h->id), DB_INSTANT(clock_now())), NULL, e) &&
 	    db_run(db, STMT_HOST_HISTORY_END,
-		   DB_ARGS(DB_NUMBER(h->id), DB_INSTANT(clock_now())), NULL, e) &&
+		DB_ARGS(DB_NUMBER(h->id), DB_INSTANT(clock_now())), NULL, e) &&
 	    db_run(db, STMT_LIFETIME_CLOSE,
 		DB_ARGS(DB_NUMBER(h->account_id), DB_NUMBER(h->id), "host",
 		    DB_INSTANT(clock_now()), "removed"),
@@ -156,7 +156,8 @@ drain_failed(struct job *j, struct found_host *h, struct err *e)
 	if (!db_query(j->db, STMT_HOST_STAYS, DB_ARGS(DB_NUMBER(h->id)), &r, e))
 		return false;
 	(void)err_set(&why, ERR_CONFLICT,
-	    "host %s: %s machine%s could not be moved: %s: stop or move %s, then ask again",
+	    "host %s: %s machine%s could not be moved: %s: stop or move %s, then ask "
+	    "again",
 	    h->name, rows_text(r, 0, 0), strcmp(rows_text(r, 0, 0), "1") == 0 ? "" : "s",
 	    rows_text(r, 0, 1) != NULL ? rows_text(r, 0, 1) : "",
 	    strcmp(rows_text(r, 0, 0), "1") == 0 ? "it" : "them");

@@ -108,7 +108,8 @@ handle_cluster_add(struct call *c, struct err *e)
 		    call_value(c, "memoryovercommitratio")),
 		&r, e))
 		return made(c, r, STMT_CLUSTER_ONE, "podid", e);
-	return e->kind == ERR_INPUT ? ratio_refused(e) : there_already("cluster", name, e);
+	return e->kind == ERR_INPUT ? ratio_refused(e)
+				    : there_already("cluster", name, e);
 }
 
 bool
@@ -124,7 +125,7 @@ handle_cluster_update(struct call *c, struct err *e)
 		DB_ARGS(id, call_value(c, "clustername"),
 		    call_value(c, "cpuovercommitratio"),
 		    call_value(c, "memoryovercommitratio"),
-		    state == NULL			     ? NULL
+		    state == NULL                            ? NULL
 			: strcasecmp(state, "Disabled") == 0 ? "f"
 							     : "t"),
 		&r, e))
@@ -149,9 +150,9 @@ handle_host_update(struct call *c, struct err *e)
 		tags = "";
 	if (!db_run(c->db, STMT_HOST_UPDATE,
 		DB_ARGS(id, call_value(c, "name"),
-		    state == NULL			   ? NULL
+		    state == NULL                           ? NULL
 			: strcasecmp(state, "Disable") == 0 ? "f"
-							   : "t",
+							    : "t",
 		    tags, call_value(c, "hahost"), call_value(c, "reservedmemory")),
 		&done, e))
 		return false;
@@ -220,12 +221,12 @@ handle_affinity_create(struct call *c, struct err *e)
 	const char *type = call_value(c, "type");
 	const char *plain = strncmp(type, "non-strict ", 11) == 0 ? type + 11 : type;
 
-	if (strcmp(plain, "host affinity") != 0 && strcmp(plain, "host anti-affinity") != 0)
-		return err_set(e, ERR_INPUT,
-		    "type %.40s: see listAffinityGroupTypes", type);
+	if (strcmp(plain, "host affinity") != 0 &&
+	    strcmp(plain, "host anti-affinity") != 0)
+		return err_set(e, ERR_INPUT, "type %.40s: see listAffinityGroupTypes",
+		    type);
 	return db_query(c->db, STMT_AFFINITY_INSERT,
-		   DB_ARGS(DB_NUMBER(c->owner), name, type,
-		       call_value(c, "description")),
+		   DB_ARGS(DB_NUMBER(c->owner), name, type, call_value(c, "description")),
 		   &r, e)
 	    ? made(c, r, STMT_AFFINITY_ONE, "name", e)
 	    : there_already("affinity group", name, e);

@@ -173,7 +173,7 @@ class House:
 
     def graph_make(self, vm, samples=9):
         """A graph as the meter writes it: half a core, 100 B/s in, 200 B/s out, the last samples * 10 s."""
-        path = self.state / "rrd/v1/vm" / vm[:2] / f"{vm}.rrd"
+        path = self.state / "rrd/v2/vm" / vm[:2] / f"{vm}.rrd"
         path.parent.mkdir(parents=True, exist_ok=True)
         first = int(time.time()) // 10 * 10 - samples * 10
         sources = [f"DS:{name}:30:0:U" for name in ("up:GAUGE", "cpu_ns:DERIVE", "mem:GAUGE", "rx:DERIVE", "tx:DERIVE")]

@@ -140,7 +140,8 @@ each_filter_takes_out_and_says_so(void **unused_state unused)
 		const char *says;
 	} cases[] = { { goes_down, "1 not answering" },
 		{ goes_into_maintenance, "1 in maintenance or disabled" },
-		{ is_simulated, "1 simulated" }, { is_of_others, "1 dedicated to others" },
+		{ is_simulated, "1 simulated" },
+		{ is_of_others, "1 dedicated to others" },
 		{ is_for_failures, "1 kept for failures" },
 		{ is_an_enemy, "1 against its affinity groups" },
 		{ has_no_cpu, "1 without enough virtual CPUs free" },
