@@ -111,8 +111,9 @@ $(BUILD)/sim/play: $(call objects,$(SIM_SOURCES)) $(BUILD)/meter.a $(BUILD)/base
 	$(CC) $(CFLAGS) $(LDFLAGS) $(SIM_CALLS:%=-Wl,--wrap=%) -o $@ $^ -lxml2 $(LIBS_base)
 
 .PHONY: sim
+SEEDS ?= 1000
 sim: $(BUILD)/sim/play
-	@BUILD=$(BUILD) /usr/bin/python3 -B tests/sim/sim.py run 0 1000
+	@BUILD=$(BUILD) /usr/bin/python3 -B tests/sim/sim.py run 0 $(SEEDS)
 
 .PHONY: build run stop clean-state check unit vectors lint format format-check clean install
 .PHONY: soak-billing fresh bench bench-meter bench-rating bench-web bench-snmp bench-programs
