@@ -317,10 +317,13 @@ static bool
 batch_add(struct usage_batch *b, const char *place, struct usage_record **out,
     struct err *e)
 {
-	if (b->count == USAGE_RECORDS_MAX)
-		return err_set(e, ERR_INPUT,
+	*out = NULL;
+	if (b->count == USAGE_RECORDS_MAX) {
+		(void)err_set(e, ERR_INPUT,
 		    "%s: more than %d records come at once: send them in several batches",
 		    place, USAGE_RECORDS_MAX);
+		return false;
+	}
 	if (b->list == NULL)
 		b->list = arena_alloc(b->arena,
 		    USAGE_RECORDS_MAX * sizeof(struct usage_record));
