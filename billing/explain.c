@@ -17,6 +17,7 @@ struct kept {
 	const struct band *band;
 	const char *resource;
 	const char *name;
+	const char *told; /* keys of imported records, a line each; NULL: metered */
 	enum usage_kind kind;
 	struct span span;
 	mpq_t quantity; /* alive in its span; of an event its own */
@@ -76,6 +77,8 @@ posted(void *context, const struct posting *p)
 		.band = p->segment->band,
 		.resource = arena_strdup(x->arena, p->usage->resource),
 		.name = arena_strdup(x->arena, x->bill.used.name),
+		.told = arena_strdup(x->arena,
+		    x->bill.used.origins[p->usage - x->bill.used.list.items].told),
 		.kind = p->usage->kind,
 		.span = *p->span };
 	mpq_inits(k->quantity, k->units, NULL);
@@ -116,6 +119,20 @@ kept_of_line(const struct kept *k, const struct line *l)
 /* ---- writing */
 
 static void
+records_write(struct jout *j, const char *told)
+{
+	jout_open(j, "records", '[');
+	while (*told != '\0') {
+		size_t n = strcspn(told, "\n");
+		scoped_free char *key = mem_strndup(told, n);
+
+		jout_string(j, NULL, key);
+		told += n + (told[n] == '\n' ? 1 : 0);
+	}
+	jout_close(j, ']');
+}
+
+static void
 usage_write(struct jout *j, const struct kept *k)
 {
 	jout_open(j, NULL, '{');
@@ -129,6 +146,8 @@ usage_write(struct jout *j, const struct kept *k)
 		doc_instant(j, "to", k->span.to);
 	doc_exact(j, "quantity", k->quantity);
 	doc_exact(j, "units", k->units);
+	if (k->told != NULL)
+		records_write(j, k->told);
 	jout_close(j, '}');
 }
 
@@ -435,19 +454,19 @@ windows_write(struct explaining *x, struct err *e)
 	return true;
 }
 
-/* Each window of the focus is its own event then, not a sum of many. */
+/* Each window of the focus and each imported amount is its own event then, not a sum. */
 static bool
 edges_read(struct explaining *x, struct bill_ask *bill, struct err *e)
 {
 	scoped(rows_clear) struct rows *r = NULL;
 	const char *resource = x->resource != NULL ? x->resource : x->ask->resource;
+	bool windows = resource != NULL && consumed(x->sku);
 	struct instant *edges;
 
-	if (resource == NULL || !consumed(x->sku))
-		return true;
 	if (!db_query(x->db, STMT_EXPLAIN_STARTS,
 		DB_ARGS(DB_NUMBER(x->ask->account_id), resource,
-		    DB_INSTANT(x->period.from), DB_INSTANT(x->period.to)),
+		    DB_INSTANT(x->period.from), DB_INSTANT(x->period.to), x->sku,
+		    windows ? "true" : "false"),
 		&r, e))
 		return false;
 	edges = arena_alloc(x->arena, (rows_count(r) + 1) * sizeof(*edges));
@@ -455,7 +474,7 @@ edges_read(struct explaining *x, struct bill_ask *bill, struct err *e)
 		edges[i].ns = rows_i64(r, i, 0) * NS_PER_US;
 	bill->edges = edges;
 	bill->edge_count = rows_count(r);
-	x->focus = resource;
+	x->focus = windows ? resource : NULL;
 	return true;
 }
 

@@ -67,7 +67,11 @@ usage_text(struct buf *b, const struct jval *item, const char *unit)
 		buf_printf(b, ", %s", text_at(item, "name"));
 	buf_puts(b, ": ");
 	number_text(b, item, "units");
-	buf_printf(b, " %s\n", unit);
+	buf_printf(b, " %s", unit);
+	for (const struct jval *v = json_first(json_get(item, "records")); v != NULL;
+	     v = json_next(v))
+		buf_printf(b, ", record %s", json_text(v));
+	buf_puts(b, "\n");
 }
 
 /* Resources of an account's line, or the pieces of time of one resource. */

@@ -592,13 +592,18 @@ select (v.document::jsonb->'prices'->($3::integer))::text
 from tariff_version v where v.tariff_id = $1 and v.version = $2::integer;
 
 -- name: explain_starts
--- When the windows of a VM begin.
-select distinct (extract(epoch from w.window_from) * 1000000)::bigint
+-- When the windows of a VM begin ($6: they are asked for), and when what was told of a sku was.
+select (extract(epoch from w.window_from) * 1000000)::bigint
 from usage_window w
-where w.account_id = $1 and w.window_from >= $3::timestamptz and w.window_from < $4::timestamptz
+where $6::boolean and w.account_id = $1 and w.window_from >= $3::timestamptz and w.window_from < $4::timestamptz
   and w.vm_id in (select resource_id from lifetime where account_id = $1 and resource_uuid = $2::uuid
                   union select id from vm where account_id = $1 and uuid = $2::uuid)
-order by 1;
+union
+select (extract(epoch from i.used_from) * 1000000)::bigint
+from usage_import i
+where i.account_id = $1 and i.kind = 'amount' and i.used_from >= $3::timestamptz and i.used_from < $4::timestamptz
+  and i.sku = $5 and ($2::uuid is null or i.resource_uuid = $2::uuid)
+order by 1 limit 10000;
 
 -- name: explain_windows
 -- The windows behind the consumption of a VM, with the raw counters that they were taken from.

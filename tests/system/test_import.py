@@ -476,6 +476,25 @@ def test_a_statement_is_what_an_independent_computation_says(house, closed):
         assert client.rest("GET", f"usage?source={source}&record={identity}")["usageentry"][0]["state"] == "current"
 
 
+def test_each_line_explains_itself_down_to_its_records(house, closed):
+    client, period = closed
+    s, = statements(house, client)
+    by_key = {f'{r["source"]}/{r["id"]}': r for r in effective(client.past)}
+    for line in lines(house, s):
+        told_ = json.loads(house.command("--json", s[1], line["n"], program="jeoul-explain").stdout)
+        explained, = told_["lines"]
+        assert explained["changed"] == "0" and explained["line"] == line
+        assert sum(Fraction(u["units"]) for u in explained["usage"]) == Fraction(line["quantity"])
+        named = [key for u in explained["usage"] for key in u["records"]]
+        if line["sku"] == "support.hours":  # each call is a line of its own
+            assert {k: Fraction(by_key[k]["quantity"]) for k in named} == \
+                {u["records"][0]: Fraction(u["units"]) for u in explained["usage"]}
+            assert len(named) == int(line["records"]["count"])
+        assert set(named) <= set(by_key) and named
+        if "resource" in line:
+            assert f"record {named[0]}" in house.command(s[1], line["n"], program="jeoul-explain").stdout
+
+
 def test_received_is_rated_unrated_rejected_or_pending(house, closed):
     client, _ = closed
     s, = statements(house, client)
