@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { JOB_WAIT_S = 120, FILE_MOST = 1 << 20 };
+enum { JOB_WAIT_S = 120, FILE_MOST = 1 << 20, RECORDS_MOST = 1 << 26 };
 
 #define VERB(noun, verb, op, first, columns) { noun, verb, OP_##op, first, columns },
 const struct verb verbs[] = {
@@ -199,14 +199,14 @@ resolve_all(const struct cli *c, const struct verb *v, struct cli_param *params,
 }
 
 static bool
-file_read(const char *path, const char **text, struct err *e)
+file_read(const char *path, size_t most, const char **text, struct err *e)
 {
 	struct buf b = BUF_INIT;
 	char piece[4096];
 	size_t n;
 	FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
 
-	b.limit = FILE_MOST;
+	b.limit = most;
 	if (f == NULL)
 		return err_set(e, ERR_INPUT, "%s can't be read: is that the right path?",
 		    path);
@@ -215,7 +215,11 @@ file_read(const char *path, const char **text, struct err *e)
 	if (f != stdin)
 		(void)fclose(f);
 	if (!buf_ok(&b))
-		return err_set(e, ERR_INPUT, "%s is larger than 1 MiB", path);
+		return err_set(e, ERR_INPUT, "%s is larger than %zu MiB", path,
+		    most >> 20);
+	if (b.length > 0 && memchr(b.data, '\0', b.length) != NULL)
+		return err_set(e, ERR_INPUT,
+		    "%s holds a byte 0: it is no text, or not saved as UTF-8", path);
 	*text = buf_take(&b); /* as long as the command */
 	return true;
 }
@@ -270,9 +274,11 @@ arguments_read(const struct verb *v, int argc, char **argv, struct cli_param *pa
 				    "--%.60s is no flag of %s %s", p->name, v->noun,
 				    v->verb);
 		}
-		if ((strcmp(p->name, "document") == 0 ||
-			strcmp(p->name, "records") == 0) &&
-		    !file_read(p->value, &p->value, e))
+		if (strcmp(p->name, "document") == 0 &&
+		    !file_read(p->value, FILE_MOST, &p->value, e))
+			return false;
+		if (strcmp(p->name, "records") == 0 &&
+		    !file_read(p->value, RECORDS_MOST, &p->value, e))
 			return false;
 		/* JSON begins with a bracket, the names of columns don't. */
 		if (strcmp(p->name, "records") == 0 &&
@@ -446,7 +452,9 @@ call_verb(struct cli *c, const char *noun, const char *verb, int argc, char **ar
 		return fail(v, &e);
 	defaults_add(v, argc, argv, params, &count);
 	if (!resolve_all(c, v, params, count, &e) ||
-	    !client_call(c, operations[v->op].name, params, count, &doc, &e))
+	    !(v->op == OP_importUsage
+		    ? import_call(c, params, count, &doc, &e)
+		    : client_call(c, operations[v->op].name, params, count, &doc, &e)))
 		return fail(v, &e);
 	const struct jval *body = client_body(doc);
 	const char *jobid = json_text(json_get(body, "jobid"));

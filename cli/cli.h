@@ -44,6 +44,10 @@ must_check bool client_call(const struct cli *c, const char *command,
     const struct cli_param *params, size_t count, struct json **out, struct err *e);
 /* The one value inside the answer's envelope. */
 const struct jval *client_body(const struct json *doc);
+/* ---- import.c: importUsage with a file of any size, in several batches if need be;
+ * params has room for two more and the file's text as its csv or records. */
+must_check bool import_call(const struct cli *c, struct cli_param *params, size_t count,
+    struct json **out, struct err *e);
 /* ---- print.c */
 void print_table(const struct jval *rows, const char *columns, bool color);
 void print_value(struct buf *to, const struct jval *v); /* as JSON text */

@@ -164,6 +164,33 @@ version_insert(struct call *c, const struct rows *tariff, const char *document,
 	    NULL, e);
 }
 
+/* A level without "per" could never be billed, an amount has no time to count. */
+static bool
+meters_fit(struct call *c, const struct tariff *t, struct err *e)
+{
+	scoped(rows_clear) struct rows *r = NULL;
+
+	if (!db_query(c->db, STMT_USAGE_METER_LEVELS, DB_NONE, &r, e))
+		return false;
+	for (size_t i = 0; i < t->price_count; i++)
+		for (size_t k = 0; k < rows_count(r); k++) {
+			const struct price *p = &t->prices[i];
+			bool level = rows_bool(r, k, 1);
+
+			if (strcmp(rows_text(r, k, 0), p->sku) != 0 ||
+			    level == (p->per != PER_NONE))
+				continue;
+			return err_set(e, ERR_INPUT,
+			    level
+				? "prices[%zu]: %s lasts for a time: its price needs "
+				  "\"per\", such as \"per\":\"month\""
+				: "prices[%zu]: %s is counted at instants: its price has "
+				  "no \"per\"",
+			    i, p->sku);
+		}
+	return true;
+}
+
 bool
 handle_tariff_import(struct call *c, struct err *e)
 {
@@ -171,11 +198,13 @@ handle_tariff_import(struct call *c, struct err *e)
 	const char *name = call_value(c, "name");
 	const char *document = call_value(c, "document");
 	struct tariff *t = NULL;
+	bool fits;
 
 	if (!tariff_parse(&t, document, strlen(document), e))
 		return false;
+	fits = meters_fit(c, t, e);
 	tariff_free(t);
-	if (!db_run(c->db, STMT_TARIFF_UPSERT, DB_ARGS(name), NULL, e) ||
+	if (!fits || !db_run(c->db, STMT_TARIFF_UPSERT, DB_ARGS(name), NULL, e) ||
 	    !db_query(c->db, STMT_TARIFF_LATEST, DB_ARGS(name, document), &r, e))
 		return false;
 	c->object = arena_strdup(c->arena, rows_text(r, 0, 1));

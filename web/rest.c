@@ -61,9 +61,12 @@ body_read(struct route *route, const struct request *r)
 		    &route->broken);
 	/* A file as it is: curl --data-binary @usage.csv -H 'Content-Type: text/csv' */
 	if (type != NULL && strncasecmp(type, "text/csv", 8) == 0 &&
-	    operation_param(route->op, "csv") != NULL &&
-	    strlen(r->body) == r->body_length)
-		return params_add(&route->params, "csv", r->body, &route->broken);
+	    operation_param(route->op, "csv") != NULL)
+		return strlen(r->body) == r->body_length
+		    ? params_add(&route->params, "csv", r->body, &route->broken)
+		    : err_set(&route->broken, ERR_INPUT,
+			  "the file holds a byte 0: it is no text, or not saved as "
+			  "UTF-8");
 	return err_set(&route->broken, ERR_INPUT,
 	    "a body is application/json or application/x-www-form-urlencoded");
 }

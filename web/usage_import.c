@@ -328,12 +328,14 @@ batch_read(struct taking *t, struct err *e)
 	const char *records = call_value(c, "records");
 	const char *csv = call_value(c, "csv");
 	const char *source = call_value(c, "source");
+	int64_t first = call_number(c, "first", -1);
 
 	if ((records == NULL) == (csv == NULL))
 		return err_set(e, ERR_INPUT,
 		    "give the records as records (JSON) or as csv, one of both");
-	return csv != NULL ? usage_batch_csv(&t->batch, c->arena, csv, source, e)
-			   : usage_batch_json(&t->batch, c->arena, records, source, e);
+	return csv != NULL
+	    ? usage_batch_csv(&t->batch, c->arena, csv, source, first, e)
+	    : usage_batch_json(&t->batch, c->arena, records, source, first, e);
 }
 
 static bool

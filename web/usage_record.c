@@ -419,7 +419,7 @@ row_take(struct usage_batch *b, const struct head *h, const struct csv_row *row,
 
 bool
 usage_batch_csv(struct usage_batch *b, struct arena *a, const char *text,
-    const char *source, struct err *e)
+    const char *source, int64_t first, struct err *e)
 {
 	struct csv c;
 	struct csv_row row;
@@ -430,6 +430,8 @@ usage_batch_csv(struct usage_batch *b, struct arena *a, const char *text,
 	csv_open(&c, a, text, strlen(text));
 	if (!head_read(&h, &c, e))
 		return false;
+	if (first >= 0)
+		c.line = (unsigned)first;
 	while (more)
 		if (!csv_next(&c, &row, &more, e) ||
 		    (more && !row_take(b, &h, &row, source, e)))
@@ -469,7 +471,8 @@ static bool
 object_take(struct usage_batch *b, const struct jval *v, const char *source,
     struct err *e)
 {
-	const char *place = arena_printf(b->arena, "records[%zu]", b->count);
+	const char *place = arena_printf(b->arena, "records[%lld]",
+	    (long long)b->first + (long long)b->count);
 	struct usage_record *r;
 
 	if (json_type(v) != JSON_OBJECT)
@@ -502,12 +505,12 @@ list_take(struct usage_batch *b, const struct jval *root, const char *source,
 
 bool
 usage_batch_json(struct usage_batch *b, struct arena *a, const char *text,
-    const char *source, struct err *e)
+    const char *source, int64_t first, struct err *e)
 {
 	struct json *doc = NULL;
 	bool ok;
 
-	*b = (struct usage_batch){ .arena = a };
+	*b = (struct usage_batch){ .arena = a, .first = first < 0 ? 0 : first };
 	if (!json_parse(&doc, text, strlen(text), e))
 		return err_wrap(e, "records");
 	ok = list_take(b, json_root(doc), source, e);

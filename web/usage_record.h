@@ -49,18 +49,20 @@ struct usage_batch {
 	struct arena *arena;
 	struct usage_record *list;
 	size_t count;
+	int64_t first; /* index of the first in messages */
 };
 
 /*
  * From the text of a CSV file with a head line, or of JSON: a list of objects, or an
- * object whose member "records" is one.  source: for those that name none, or NULL.
+ * object whose member "records" is one.  source: for those that name none, or NULL;
+ * first: the number of its first record's line or index in messages, -1: its own.
  * ERR_INPUT names the record's place, the field and what to do; whatever is given is
  * UTF-8 without control characters, exact, in bounds, and agrees with itself.
  */
 must_check bool usage_batch_csv(struct usage_batch *b, struct arena *a, const char *text,
-    const char *source, struct err *e);
+    const char *source, int64_t first, struct err *e);
 must_check bool usage_batch_json(struct usage_batch *b, struct arena *a, const char *text,
-    const char *source, struct err *e);
+    const char *source, int64_t first, struct err *e);
 
 /* "line 7, field sku: ..." of kind ERR_INPUT; answers false. */
 bool usage_refuse(struct err *e, const struct usage_record *r, enum usage_field f,

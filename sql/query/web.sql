@@ -298,6 +298,9 @@ order by m.sku collate "C" limit $3 offset $4;
 insert into usage_meter (sku, unit, kind, description, created_by) values ($1, $2, $3, coalesce($4, ''), $5)
 on conflict do nothing;
 
+-- name: usage_meter_levels
+select sku, kind = 'level' from usage_meter;
+
 -- name: usage_meter_one
 select * from usage_meter where sku = $1;
 

@@ -134,12 +134,12 @@ written_again(const struct usage_batch *b)
 	struct err e = ERR_INIT;
 
 	json_write_batch(&json, b);
-	must(usage_batch_json(&back, b->arena, buf_text(&json), NULL, &e), "%s: %s",
+	must(usage_batch_json(&back, b->arena, buf_text(&json), NULL, -1, &e), "%s: %s",
 	    e.text, buf_text(&json));
 	same(b, &back);
 	if (csv_write(&csv, b)) {
-		must(usage_batch_csv(&back, b->arena, buf_text(&csv), NULL, &e), "%s: %s",
-		    e.text, buf_text(&csv));
+		must(usage_batch_csv(&back, b->arena, buf_text(&csv), NULL, -1, &e),
+		    "%s: %s", e.text, buf_text(&csv));
 		same(b, &back);
 	}
 	buf_done(&csv);
@@ -155,8 +155,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct usage_batch b;
 	struct err e = ERR_INIT;
 
-	if (csv ? usage_batch_csv(&b, arena, text, "s", &e)
-		: usage_batch_json(&b, arena, text, "s", &e)) {
+	if (csv ? usage_batch_csv(&b, arena, text, "s", -1, &e)
+		: usage_batch_json(&b, arena, text, "s", -1, &e)) {
 		in_bounds(&b);
 		written_again(&b);
 	} else
