@@ -60,7 +60,7 @@ static bool
 quoted(struct csv *c, struct buf *out, struct err *e)
 {
 	unsigned opened = c->line;
-	size_t n;
+	size_t n = 0;
 
 	for (;;) {
 		if (at_end(c))
@@ -85,7 +85,7 @@ quoted(struct csv *c, struct buf *out, struct err *e)
 static bool
 plain(struct csv *c, struct buf *out, struct err *e)
 {
-	size_t n;
+	size_t n = 0;
 
 	while (!at_end(c) && look(c) != ',' && line_end(c) == 0) {
 		if (look(c) == '"')

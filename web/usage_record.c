@@ -313,23 +313,24 @@ tags_object(struct usage_record *r, struct arena *a, const struct jval *v, struc
 
 /* ---- batches */
 
-static bool
-batch_add(struct usage_batch *b, const char *place, struct usage_record **out,
-    struct err *e)
+/* NULL: there are too many. */
+static struct usage_record *
+batch_add(struct usage_batch *b, const char *place, struct err *e)
 {
-	*out = NULL;
+	struct usage_record *r;
+
 	if (b->count == USAGE_RECORDS_MAX) {
 		(void)err_set(e, ERR_INPUT,
 		    "%s: more than %d records come at once: send them in several batches",
 		    place, USAGE_RECORDS_MAX);
-		return false;
+		return NULL;
 	}
 	if (b->list == NULL)
 		b->list = arena_alloc(b->arena,
 		    USAGE_RECORDS_MAX * sizeof(struct usage_record));
-	*out = &b->list[b->count++];
-	(*out)->place = place;
-	return true;
+	r = &b->list[b->count++];
+	r->place = place;
+	return r;
 }
 
 /* Field of a name, or USAGE_FIELD_COUNT. */
@@ -404,7 +405,8 @@ row_take(struct usage_batch *b, const struct head *h, const struct csv_row *row,
 		    "commas, "
 		    "and quote a field that holds one",
 		    place, row->count, h->count);
-	if (!batch_add(b, place, &r, e))
+	r = batch_add(b, place, e);
+	if (r == NULL)
 		return false;
 	for (size_t i = 0; i < row->count; i++)
 		if (row->fields[i][0] != '\0')
@@ -477,7 +479,8 @@ object_take(struct usage_batch *b, const struct jval *v, const char *source,
 
 	if (json_type(v) != JSON_OBJECT)
 		return err_set(e, ERR_INPUT, "%s: an object {...} belongs here", place);
-	if (!batch_add(b, place, &r, e))
+	r = batch_add(b, place, e);
+	if (r == NULL)
 		return false;
 	r->values[USAGE_source] = source;
 	for (const struct jval *m = json_first(v); m != NULL; m = json_next(m))
