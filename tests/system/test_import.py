@@ -347,6 +347,15 @@ def test_tenants_see_their_own_and_push_nothing(house, acme, first):
     assert first["id"] in {r["id"] for r in acme.rest("GET", "usage?source=conflicts&pagesize=500&page=1")["usageentry"]}
     assert other.rest("GET", "usage")["count"] == 0
     assert other.rest("GET", f"usage?record={first['id']}")["count"] == 0
+    # The database says the same without any help of the program.
+    account, = house.sql("select id from account where uuid = %s", other.account)
+    with house.connect("jeoul_web") as db:
+        cursor = db.cursor()
+        for table in ("usage_import", "usage_import_key", "usage_import_state", "api_usage_import"):
+            for scope in ("", str(account[0])):
+                cursor.execute(f"begin; select set_config('jeoul.account', %s, true); select count(*) from {table}", (scope,))
+                assert cursor.fetchone() == (0,), table
+                cursor.execute("rollback")
     for client in (acme, other):
         problem = house.push([{**first, "id": "mine"}], expect=403, client=client)
         assert "may not tell usage" in problem["detail"]
