@@ -76,8 +76,7 @@ static void
 disconnect(struct db *db)
 {
 	PQfinish(db->link);
-	db->link = NULL;
-	db->in_transaction = false;
+	db->link = NULL; /* a transaction stays lost until its end: see link_usable() */
 	db->piped = 0;
 }
 
@@ -581,22 +580,37 @@ pause_before(unsigned attempt)
 	(void)nanosleep(&ts, NULL); /* woken early is fine */
 }
 
+/* PostgreSQL answers "commit" with success even where a statement had failed and it rolls
+ * back: whoever went on after such a failure must hear of it. */
+static bool
+may_commit(struct db *db, struct err *e)
+{
+	if (!link_usable(db, e))
+		return false;
+	return PQtransactionStatus(db->link) != PQTRANS_INERROR ||
+	    err_set(e, ERR_INTERNAL,
+		"database: a statement of a transaction failed (%s) and the others went "
+		"on: nothing of it was written",
+		db->state);
+}
+
 static bool
 transaction_once(struct db *db, db_work work, void *context, struct err *e)
 {
 	struct err ignored = ERR_INIT;
+	bool ok;
 
 	db->committing = false;
 	if (!ensure_connected(db, e) || !run_text(db, "begin", e))
 		return false;
 	db->in_transaction = true;
-	if (!work(db, context, e)) {
-		db->in_transaction = false;
+	ok = work(db, context, e) && may_commit(db, e);
+	db->in_transaction = false;
+	if (!ok) {
 		if (db->link != NULL && !run_text(db, "rollback", &ignored))
 			disconnect(db);
 		return false;
 	}
-	db->in_transaction = false;
 	db->committing = true;
 	return run_text(db, "commit", e);
 }
