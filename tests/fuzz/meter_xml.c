@@ -43,7 +43,7 @@ domain_check(const char *xml)
 static void
 topology_check(const char *xml)
 {
-	struct topology t = { -1, -1, -1 };
+	struct topology t = { .sockets = -1 };
 	struct err e = ERR_INIT;
 
 	if (!topology_read(&t, xml, &e)) {

@@ -21,8 +21,8 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	scoped_free char *xml = fuzz_text(data, size);
-	struct topology t = { -1, -1, -1 };
-	struct topology again = { 0, 0, 0 };
+	struct topology t = { .sockets = -1 };
+	struct topology again = { .sockets = 0 };
 	struct err e = ERR_INIT;
 
 	if (!topology_read(&t, xml, &e)) {
