@@ -62,6 +62,17 @@ keep_key(char out[160], const struct series *s)
 	    (long long)s->resource_id, instant_text(s->from, when));
 }
 
+static char *
+payload_of(const struct keep_row *row)
+{
+	size_t length = strlen(row->line);
+	char *text = mem_alloc(length + 2);
+
+	text[0] = letters[row->kind];
+	memcpy(text + 1, row->line, length + 1);
+	return text;
+}
+
 bool
 keep_put(struct keep *k, const struct keep_row *rows, size_t count, struct err *e)
 {
@@ -71,8 +82,7 @@ keep_put(struct keep *k, const struct keep_row *rows, size_t count, struct err *
 	for (size_t i = 0; i < count; i++)
 		records[i] = (struct spool_record){ .key = rows[i].key,
 			.order = rows[i].order,
-			.payload = mem_printf("%c%s", letters[rows[i].kind],
-			    rows[i].line) };
+			.payload = payload_of(&rows[i]) };
 	ok = spool_put(k->spool, records, count, e);
 	for (size_t i = 0; i < count; i++)
 		free((void *)(uintptr_t)records[i].payload);

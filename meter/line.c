@@ -18,6 +18,10 @@ line_text(struct buf *b, const char *value)
 		buf_puts(b, "\\N");
 		return;
 	}
+	if (value[strcspn(value, "\t\n\\")] == '\0') {
+		buf_puts(b, value); /* mostly there is nothing to escape */
+		return;
+	}
 	for (const char *p = value; *p != '\0'; p++)
 		switch (*p) {
 		case '\t':
@@ -35,17 +39,32 @@ line_text(struct buf *b, const char *value)
 }
 
 void
+line_digits(struct buf *b, uint64_t value)
+{
+	char text[20]; /* of 2^64 - 1 */
+	size_t at = sizeof(text);
+
+	do {
+		text[--at] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value != 0);
+	buf_add(b, text + at, sizeof(text) - at);
+}
+
+void
 line_number(struct buf *b, int64_t value)
 {
 	tab(b);
-	buf_printf(b, "%lld", (long long)value);
+	if (value < 0)
+		buf_putc(b, '-');
+	line_digits(b, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
 }
 
 void
 line_u64(struct buf *b, uint64_t value)
 {
 	tab(b);
-	buf_printf(b, "%llu", (unsigned long long)value);
+	line_digits(b, value);
 }
 
 void

@@ -36,6 +36,7 @@ struct meter_question {
 struct meter_progress {
 	size_t guest;
 	struct mono since;
+	bool connecting; /* which may take longer than an answer */
 };
 
 enum meter_answer_kind {

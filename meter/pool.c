@@ -187,24 +187,41 @@ progress_set(struct pool *p, struct task *t, size_t guest)
 	bool wanted;
 
 	lock(p);
-	t->at = (struct meter_progress){ guest, clock_mono() };
+	t->at = (struct meter_progress){ guest, clock_mono(), false };
 	wanted = !t->abandoned;
 	unlock(p);
 	return wanted;
+}
+
+/* A round of the fast lane is many calls: the deadline is that of one. */
+struct pace {
+	struct pool *pool;
+	struct task *task;
+};
+
+static void
+goes_on(void *context)
+{
+	struct pace *p = context;
+
+	(void)progress_set(p->pool, p->task, 0); /* given up: seen at its end */
 }
 
 static bool
 task_run(struct pool *p, struct task *t, struct err *e)
 {
 	struct message m = { .answer = { .kind = ANSWER_ROUND } };
+	struct pace pace = { p, t };
+	const struct read_on on = { goes_on, &pace };
 
 	if (t->forget)
 		return err_set(e, ERR_NOT_FOUND, "the host was removed");
 	if (!task_connect(p, t, e))
 		return false;
+	goes_on(&pace);
 	if (t->line->lane == LANE_FAST)
-		return reader_fast(t->reader, t->wants, t->want_count, &m.answer.round,
-			   e) &&
+		return reader_fast(t->reader, t->wants, t->want_count, &on,
+			   &m.answer.round, e) &&
 		    task_tell(p, t, &m);
 	if (t->line->lane == LANE_SITE) {
 		m.answer.kind = ANSWER_SITE;
@@ -322,7 +339,7 @@ worker(void *context)
 			(void)pthread_cond_wait(&p->work, &p->lock);
 		t->reader = t->line->reader;
 		t->line->reader = NULL;
-		t->at = (struct meter_progress){ 0, clock_mono() };
+		t->at = (struct meter_progress){ 0, clock_mono(), true };
 		t->next = p->under_way;
 		p->under_way = t;
 		unlock(p);

@@ -523,7 +523,7 @@ node_memory(virConnectPtr link, int cell, struct read_value *total,
 
 bool
 reader_fast(struct reader *r, const struct read_want *wants, size_t count,
-    struct read_round *out, struct err *e)
+    const struct read_on *on, struct read_round *out, struct err *e)
 {
 	virDomainStatsRecordPtr *list = NULL;
 	int n = fast_stats(r, wants, count, &list);
@@ -531,9 +531,12 @@ reader_fast(struct reader *r, const struct read_want *wants, size_t count,
 	if (n < 0)
 		return fail(e, "statistics of", r->uri);
 	round_begin(r, out, (size_t)n);
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n; i++) {
+		if (on->call != NULL)
+			on->call(on->context);
 		if (fast_one(r, out->arena, &out->list[out->count], list[i]))
 			out->count++;
+	}
 	virDomainStatsRecordListFree(list);
 	out->all = count == 0;
 	if (out->all) {

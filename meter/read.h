@@ -152,10 +152,15 @@ void reader_watch(struct reader *r, reader_event event, void *context);
 /*
  * Fast lane: state, CPU, memory size, network of all running guests, or (count > 0) of
  * those wanted; never asks a guest's monitor, so a hung guest can't hold it up
- * (monitoring 1.1).
+ * (monitoring 1.1).  It is many calls: on says after each that it goes on (call NULL:
+ * nobody wants to know).
  */
+struct read_on {
+	void (*call)(void *context);
+	void *context;
+};
 must_check bool reader_fast(struct reader *r, const struct read_want *wants, size_t count,
-    struct read_round *out, struct err *e);
+    const struct read_on *on, struct read_round *out, struct err *e);
 
 /*
  * Third lane: pools, networks, capabilities.  A pool on a server that is away may hold

@@ -8,6 +8,7 @@
 #include "base/counter.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "meter/line.h"
 #include "meter/rrd_kinds.h"
 #include "meter/rrdcached.h"
 #include <dirent.h>
@@ -222,12 +223,14 @@ sample_text(const struct batch *b, int i)
 	const struct sample *s = sample_at(b, i);
 	struct buf t = BUF_INIT;
 
-	buf_printf(&t, "%lld", (long long)s->second);
-	for (int f = 0; f < b->fields; f++)
+	line_digits(&t, (uint64_t)s->second);
+	for (int f = 0; f < b->fields; f++) {
+		buf_putc(&t, ':');
 		if ((s->has & 1U << f) != 0)
-			buf_printf(&t, ":%llu", (unsigned long long)s->values[f]);
+			line_digits(&t, s->values[f]);
 		else
-			buf_puts(&t, ":U");
+			buf_putc(&t, 'U');
+	}
 	return buf_take(&t);
 }
 
@@ -580,13 +583,20 @@ static void
 journal_add(struct rrd_store *r, enum rrd_kind kind, const char *uuid, int64_t second,
     const struct rrd_value *values, int count)
 {
-	buf_printf(&r->journal, "%d %s %lld", kind, uuid, (long long)second);
-	for (int f = 0; f < count; f++)
+	struct buf *b = &r->journal;
+
+	line_digits(b, (uint64_t)kind);
+	buf_putc(b, ' ');
+	buf_puts(b, uuid);
+	buf_putc(b, ' ');
+	line_digits(b, (uint64_t)second);
+	for (int f = 0; f < count; f++) {
+		buf_putc(b, ' ');
 		if (values[f].has)
-			buf_printf(&r->journal, " %llu",
-			    (unsigned long long)values[f].value);
+			line_digits(b, values[f].value);
 		else
-			buf_puts(&r->journal, " U");
+			buf_putc(b, 'U');
+	}
 	buf_putc(&r->journal, '\n');
 }
 

@@ -52,6 +52,7 @@ struct series {
 	struct instant from, to, through;
 	struct instant sent; /* through of the row that the database has */
 	struct mono refused_until;
+	uint64_t round; /* of writing, in which it was last sent */
 	char epoch[SERIES_EPOCH_MAX];
 	uint64_t sum[FIELD_COUNT];
 	uint64_t vcpu_sum;

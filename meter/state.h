@@ -9,6 +9,8 @@ enum {
 	ABANDONED_PER_HOST = 4, /* calls that hang at a time: libvirtd has 20 workers */
 	ABANDONED_MOST = 32,    /* on all hosts */
 	HOST_CALLS_MOST = 2,    /* that are no guest's to blame, a lane */
+	CONNECT_DEADLINES = 4,
+	UNMETERED_MOST = 16, /* guests of a host that are told one by one */
 	PAYLOAD_MAX = 256,
 };
 
@@ -73,12 +75,14 @@ struct meter {
 	size_t closed_count, closed_room;
 	struct kept_line *kept;
 	size_t kept_count;
-	bool away;   /* the database, told once */
-	bool behind; /* rows on the disk that the database may not have */
+	bool kept_newest; /* the disk did not fail: no row of the database is newer */
+	bool away;        /* the database, told once */
+	bool behind;      /* rows on the disk that the database may not have */
 	int64_t drain_place;
 	bool keep_failing;
 	uint64_t snapshot_hash;
 	struct mono retry, refresh, write, keep_at, watched;
+	uint64_t round; /* of writing */
 	size_t refused;
 	bool refused_told;
 	struct mono refused_at;

@@ -274,9 +274,11 @@ vcpus_put(struct buf *b, const struct series *s)
 {
 	struct buf list = BUF_INIT;
 
-	for (size_t i = 0; i < s->vcpu_count; i++)
-		buf_printf(&list, "%s%llu", i > 0 ? "," : "",
-		    (unsigned long long)s->vcpu_raw[i]);
+	for (size_t i = 0; i < s->vcpu_count; i++) {
+		if (i > 0)
+			buf_putc(&list, ',');
+		line_digits(&list, s->vcpu_raw[i]);
+	}
 	line_text(b, s->vcpu_count > 0 ? buf_text(&list) : NULL);
 	buf_done(&list);
 }

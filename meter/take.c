@@ -541,35 +541,50 @@ site_take(struct meter *m, struct meter_host *h, const struct read_site *site)
 
 /* ---- guests that nobody looks at */
 
+/* Its host answered meanwhile, and said nothing of it that counts. */
 static bool
 unmetered(const struct meter *m, const struct meter_vm *v, const struct meter_host *h,
     struct instant *since)
 {
+	const int64_t patience = GAP_STEPS * m->set.step_ns;
+
 	*since = v->vm.through.ns > v->run.begun.ns ? v->vm.through : v->run.begun;
 	if (since->ns < m->started.ns)
 		*since = m->started; /* of before there is an alarm of its own */
-	return v->run.begun.ns != 0 && v->run.ended.ns == 0 && h != NULL &&
-	    h->failing_since.ns == 0 &&
-	    m->now.wall.ns - since->ns > GAP_STEPS * m->set.step_ns;
+	return v->run.begun.ns != 0 && v->run.ended.ns == 0 && h->failing_since.ns == 0 &&
+	    h->last_ok.ns - since->ns > patience && m->now.wall.ns - since->ns > patience;
 }
 
-/* A host that is away has an alarm of its own: its guests are not told one by one. */
+static void
+unmetered_tell(struct meter *m, struct meter_vm *v, const struct meter_host *h,
+    struct instant since)
+{
+	char when[CLOCK_TEXT_MAX];
+	char text[256];
+
+	v->unmetered_since = since;
+	(void)snprintf(text, sizeof(text),
+	    "vm %s on host %s: runs and is not sampled since %s", v->uuid, h->name,
+	    instant_text(since, when));
+	log_warning("%s", text);
+	m->ports.alert(m->ports.context, "vm.unmetered", v->uuid, true, text);
+}
+
+/* A host that is away has an alarm of its own: its guests are not told one by one, and of
+ * one that leaves many out a few tell enough. */
 void
 unmetered_watch(struct meter *m)
 {
-	for (struct meter_host *h = m->in.hosts; h != NULL; h = h->next)
+	for (struct meter_host *h = m->in.hosts; h != NULL; h = h->next) {
+		unsigned told = 0;
 		for (struct meter_vm *v = h->vms; v != NULL; v = v->next_on_host) {
 			struct instant since;
-			char when[CLOCK_TEXT_MAX];
-			char text[256];
-			if (v->unmetered_since.ns != 0 || !unmetered(m, v, h, &since))
+			told += v->unmetered_since.ns != 0;
+			if (told >= UNMETERED_MOST || v->unmetered_since.ns != 0 ||
+			    !unmetered(m, v, h, &since))
 				continue;
-			v->unmetered_since = since;
-			(void)snprintf(text, sizeof(text),
-			    "vm %s on host %s: runs and is not sampled since %s", v->uuid,
-			    h->name, instant_text(since, when));
-			log_warning("%s", text);
-			m->ports.alert(m->ports.context, "vm.unmetered", v->uuid, true,
-			    text);
+			unmetered_tell(m, v, h, since);
+			told++;
 		}
+	}
 }

@@ -77,7 +77,8 @@ snapshot_load(struct meter *m)
 
 	if (!keep_snapshot_read(m->keep, &text, &e))
 		return; /* the first start of all */
-	if (!inventory_apply(&m->in, text, &e))
+	m->kept_newest = inventory_apply(&m->in, text, &e);
+	if (!m->kept_newest)
 		log_warning("%s: waiting for the database", e.text);
 	free(text);
 }
@@ -329,31 +330,66 @@ keep_fine(struct meter *m)
 	m->drain_place = 0;
 }
 
-/* Everything that has changed, durable on this machine: from here on a restart knows it.
- */
+static bool
+is_due(const struct meter *m, const struct series *s)
+{
+	return series_has_row(s) && s->loaded && s->through.ns != s->sent.ns &&
+	    m->now.mono.ns >= s->refused_until.ns && s->round != m->round;
+}
+
+/* Takes the line over. */
 static void
-rows_keep(struct meter *m)
+sent_add(struct meter *m, struct store_job *job, struct series *s, char *line)
+{
+	struct flight *f = &m->flight;
+
+	store_job_add(job, STORE_WINDOW, line);
+	if ((f->sent_count & (f->sent_count - 1)) == 0)
+		f->sent = mem_resize(f->sent, f->sent_count == 0 ? 1 : 2 * f->sent_count,
+		    sizeof(*f->sent));
+	f->sent[f->sent_count++] = (struct sent_row){ s->resource_id, s->account_id,
+		s->through };
+	s->round = m->round;
+}
+
+/* What was gathered of series is kept, or is not: then it stays dirty, and goes to the
+ * database all the same.  With a job at hand the same lines are written there. */
+static void
+gathered_done(struct meter *m, const struct gather *g, size_t own, bool ok,
+    struct store_job *job)
+{
+	for (size_t i = 0; i < own; i++) {
+		struct series *s = g->series[i];
+		char *line = (char *)(uintptr_t)g->rows[i].line;
+		if (s != NULL)
+			s->dirty = !ok;
+		if (s != NULL && job != NULL && is_due(m, s))
+			sent_add(m, job, s, line);
+		else
+			free(line);
+	}
+	for (size_t i = 0; ok && i < m->closed_count; i++)
+		m->closed[i].kept = true;
+}
+
+/* Everything that has changed, durable on this machine: from here on a restart knows it.
+ * job: NULL, or where those rows go next. */
+static void
+rows_keep(struct meter *m, struct store_job *job)
 {
 	struct gather g = { .count = 0 };
 	struct err e = ERR_INIT;
 	size_t own;
 	bool ok;
 
+	m->keep_at.ns = m->now.mono.ns + WRITE_NS;
 	inventory_each(&m->in, dirty_gather, &g);
 	own = g.count;
 	for (size_t i = 0; i < m->closed_count; i++)
 		if (!m->closed[i].kept)
 			gather_add(&g, &m->closed[i].row, NULL);
 	ok = g.count == 0 || (m->keep != NULL && keep_put(m->keep, g.rows, g.count, &e));
-	for (size_t i = 0; i < own; i++) {
-		/* Without a disk the rows stay dirty, and go to the database all the
-		 * same: it is asked for by `sent`. */
-		if (g.series[i] != NULL)
-			g.series[i]->dirty = !ok;
-		free((void *)(uintptr_t)g.rows[i].line);
-	}
-	for (size_t i = 0; ok && i < m->closed_count; i++)
-		m->closed[i].kept = true;
+	gathered_done(m, &g, own, ok, job);
 	if (!ok && m->keep != NULL) {
 		/* From here on the database may have rows that are newer than those here.
 		 */
@@ -441,17 +477,9 @@ static void
 unsent_add(void *context, struct series *s)
 {
 	struct meter *m = context;
-	struct flight *f = &m->flight;
 
-	if (!series_has_row(s) || !s->loaded || s->through.ns == s->sent.ns ||
-	    m->now.mono.ns < s->refused_until.ns)
-		return;
-	store_job_add(f->job, STORE_WINDOW, store_line(s));
-	if ((f->sent_count & (f->sent_count - 1)) == 0)
-		f->sent = mem_resize(f->sent, f->sent_count == 0 ? 1 : 2 * f->sent_count,
-		    sizeof(*f->sent));
-	f->sent[f->sent_count++] = (struct sent_row){ s->resource_id, s->account_id,
-		s->through };
+	if (is_due(m, s))
+		sent_add(m, m->flight.job, s, store_line(s));
 }
 
 static void
@@ -474,7 +502,8 @@ write_start(struct meter *m)
 	struct flight *f = &m->flight;
 	struct store_job *job = store_job_new(STORE_WRITE);
 
-	rows_keep(m); /* nothing is in the database that this machine would not know */
+	m->round++;
+	rows_keep(m, job); /* the database has nothing that this machine does not know */
 	f->job = job;
 	inventory_each(&m->in, unsent_add, m);
 	for (size_t i = 0; i < m->closed_count; i++)
@@ -587,7 +616,7 @@ refresh_answer(struct meter *m, struct store_job *job)
 	struct err e = ERR_INIT;
 
 	m->refresh.ns = m->now.mono.ns + (wait > m->set.step_ns ? wait : m->set.step_ns);
-	if (m->keep != NULL && hash != m->snapshot_hash) {
+	if (m->keep != NULL && hash != m->snapshot_hash && !m->keep_failing) {
 		if (keep_snapshot(m->keep, job->text, &e))
 			m->snapshot_hash = hash;
 		else
@@ -780,15 +809,13 @@ database_step(struct meter *m)
 void
 write_step(struct meter *m)
 {
-	if (m->urgent || m->now.mono.ns >= m->keep_at.ns) {
-		m->keep_at.ns = m->now.mono.ns + WRITE_NS;
-		rows_keep(m);
-	}
 	if (m->flight.job == NULL)
 		database_step(m);
 	else if (m->now.mono.ns - m->flight.since.ns > SLOW_NS)
 		database_lost(m, "database: no answer for 3 s");
-	if (m->away && m->in.unloaded > 0 && m->kept_count > 0)
+	if (m->urgent || m->now.mono.ns >= m->keep_at.ns)
+		rows_keep(m, NULL);
+	if (m->away && m->in.unloaded > 0 && m->kept_newest)
 		inventory_each(&m->in, load_one_kept, m);
 	if (m->rrd != NULL)
 		rrd_tick(m->rrd, m->now.mono);

@@ -33,12 +33,13 @@ lane_round(void *context)
 {
 	struct lane *l = context;
 	static struct read_round known; /* the guests, from a first look */
+	const struct read_on nobody = { NULL, NULL };
 	struct read_round r = { .count = 0 };
 	struct err e = ERR_INIT;
 	uint64_t count;
 
 	if ((!l->guarded || known.count == 0) &&
-	    !reader_fast(l->reader, NULL, 0, l->guarded ? &known : &r, &e))
+	    !reader_fast(l->reader, NULL, 0, &nobody, l->guarded ? &known : &r, &e))
 		(void)fprintf(stderr, "%s\n", e.text);
 	if (l->guarded)
 		guarded_round(l->reader, &known);

@@ -256,14 +256,17 @@ def programs(stack, folder):
                max(ratio(ours, r, "both") for r in rivals[2:]), "ratio")
 
 
+# The collector counts runs that are written down: host and libvirt's id, since when.
 SIMULATED_ROWS = """
 with h as (insert into host (account_id, zone_id, name, uri, simulated, state, sockets, cores, threads)
     select a.id, (select min(id) from zone), 'simulated', %s, true, 'Up', 2, 32, 32
-    from account a where a.name = 'admin' returning id, account_id),
-v as (insert into vm (account_id, uuid, name, instance_name, host_id, adopted, vcpus, memory_bytes, desired, state)
+    from account a where a.name = 'admin' returning id, account_id, uuid),
+v as (insert into vm (account_id, uuid, name, instance_name, host_id, adopted, vcpus, memory_bytes, desired, state, epoch)
     select account_id, (lpad(to_hex(i), 8, '0') || '-1111-4111-8111-000000000000')::uuid, 'sim' || i, 'sim' || i,
-        h.id, true, 2, 1073741824, 'AsIs', 'Running' from h, generate_series(0, %s - 1) i
-    returning account_id, id)
+        h.id, true, 2, 1073741824, 'AsIs', 'Running', h.uuid || '/' || i + 1 from h, generate_series(0, %s - 1) i
+    returning account_id, id, uuid, name),
+l as (insert into lifetime (account_id, resource_id, kind, valid_from, resource_uuid, resource_name, open_reason)
+    select account_id, id, 'running', now(), uuid, name, 'started' from v)
 insert into nic (account_id, vm_id, mac) select account_id, id, '52:54:00:00:00:00' from v"""
 
 

@@ -113,7 +113,7 @@ progress(void *context, int64_t ticket, struct meter_progress *out)
 	const struct question *q = question_of(context, ticket);
 
 	if (q != NULL)
-		*out = (struct meter_progress){ q->at, { q->since } };
+		*out = (struct meter_progress){ q->at, { q->since }, false };
 	return q != NULL;
 }
 
