@@ -253,6 +253,7 @@ series_update(struct inventory *in, struct series *s, int64_t account_id, bool f
 	if (!s->sampled)
 		s->fresh = fresh;
 	if (s->account_id != account_id && s->account_id != 0) {
+		series_part(s);
 		in->leaving(in->context, s);
 		series_move(s, account_id);
 	}

@@ -192,6 +192,15 @@ series_take(struct series *s, struct series_reading *r)
 }
 
 void
+series_part(struct series *s)
+{
+	if (!series_has_row(s))
+		return;
+	s->to = s->through;
+	s->dirty = true;
+}
+
+void
 series_move(struct series *s, int64_t account_id)
 {
 	s->account_id = account_id;

@@ -111,8 +111,13 @@ struct series_run {
 void series_epoch(char out[SERIES_EPOCH_MAX], const char *host_uuid, int64_t domain_id,
     const struct series_run *run, const char *port);
 
-/* The resource changed its owner: the same counters go on in a new row that begins where
- * the last reading was, so that one who gets it back within the hour has two rows. */
+/*
+ * The resource changes its owner, or its disk hangs on another VM.  series_part(): its
+ * row ends where the last reading was; it is kept then, under the old owner.
+ * series_move(): the same counters go on in a new row that begins there, so that one who
+ * gets it back within the hour has two rows.
+ */
+void series_part(struct series *s);
 void series_move(struct series *s, int64_t account_id);
 
 /* Whether there is a row: none before the first reading, nor between a change of the

@@ -497,11 +497,13 @@ sockets_watch(struct meter *m, struct meter_host *h, const struct topology *t)
 	h->sockets = t->sockets;
 }
 
-/* The text that sockets are counted from is kept each time that it is another one. */
+/* The text that sockets are counted from is kept each time that it says something else.
+ */
 static void
 evidence_take(struct meter *m, struct meter_host *h, const char *capabilities)
 {
-	uint64_t hash = counter_epoch(capabilities);
+	scoped_free char *facts = topology_facts(capabilities);
+	uint64_t hash = counter_epoch(facts);
 	struct buf b = BUF_INIT;
 	struct err e = ERR_INIT;
 	struct topology t;

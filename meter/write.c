@@ -126,15 +126,27 @@ kept_forget(struct meter *m)
 
 /* ---- series that go on where they left off */
 
+/* A row belongs to one account and one VM, also when a disk hangs on another now. */
+static void
+hand_over(struct meter *m, struct series *s, const struct store_owner *was)
+{
+	const struct store_owner is = { s->account_id, s->vm_id };
+
+	s->account_id = was->account_id;
+	s->vm_id = was->vm_id;
+	series_part(s);
+	row_keep(m, s);
+	s->vm_id = is.vm_id;
+	series_move(s, is.account_id);
+}
+
 static void
 series_loaded(struct meter *m, struct series *s, const struct store_owner *was)
 {
 	s->loaded = true;
 	m->in.unloaded--;
-	/* A row belongs to one account and one VM, also when a disk hangs on another now.
-	 */
 	if (s->sampled && (was->account_id != s->account_id || was->vm_id != s->vm_id))
-		series_move(s, s->account_id);
+		hand_over(m, s, was);
 }
 
 /* A row that only this machine has is newer than the database's, and is written again. */

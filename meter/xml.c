@@ -2,6 +2,7 @@
 /* domain: which network card is which; the one file of the collector that knows libxml2
  */
 #include "meter/xml.h"
+#include "base/buf.h"
 #include "base/mem.h"
 #include <libxml/parser.h>
 #include <stdio.h>
@@ -214,4 +215,34 @@ topology_read(struct topology *out, const char *capabilities, struct err *e)
 	    err_set(e, ERR_INPUT,
 		"the capabilities name no CPU with a socket_id: its sockets can't be "
 		"counted");
+}
+
+/* The amount in "<memory unit='KiB'>123</memory>" begins there; text's end if none is
+ * left. */
+static const char *
+amount_find(const char *text)
+{
+	for (; (text = strchr(text, '<')) != NULL; text++) {
+		bool sized = strncmp(text, "<memory ", 8) == 0 ||
+		    strncmp(text, "<pages ", 7) == 0;
+		const char *end = sized ? strchr(text, '>') : NULL;
+		if (end != NULL && end[-1] != '/')
+			return end + 1;
+	}
+	return NULL;
+}
+
+char *
+topology_facts(const char *capabilities)
+{
+	struct buf b = BUF_INIT;
+	const char *at = capabilities;
+	const char *amount;
+
+	while ((amount = amount_find(at)) != NULL) {
+		buf_add(&b, at, (size_t)(amount - at));
+		at = amount + strspn(amount, "0123456789");
+	}
+	buf_add(&b, at, strlen(at));
+	return buf_take(&b);
 }

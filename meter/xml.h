@@ -41,3 +41,10 @@ struct topology {
 /* ERR_INPUT when no CPU names its socket: then they can't be counted. */
 must_check bool topology_read(struct topology *out, const char *capabilities,
     struct err *e);
+
+/*
+ * The text without its amounts of memory and pages, which differ from call to call where
+ * a machine's memory grows and shrinks: what is compared to tell whether a host has
+ * changed. The caller frees it.
+ */
+char *topology_facts(const char *capabilities);

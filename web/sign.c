@@ -80,14 +80,21 @@ stays_bare(char c, const char *safe)
 }
 
 static void
+char_encode(struct buf *to, char c, const char *safe)
+{
+	int lower = tolower((unsigned char)c);
+
+	if (stays_bare(c, safe))
+		buf_putc(to, (char)lower);
+	else
+		buf_printf(to, "%%%02x", (unsigned char)c);
+}
+
+static void
 value_encode(struct buf *to, const char *value, const char *safe)
 {
-	for (const char *c = value; *c != '\0'; c++) {
-		if (stays_bare(*c, safe))
-			buf_putc(to, (char)tolower((unsigned char)*c));
-		else
-			buf_printf(to, "%%%02x", (unsigned char)*c);
-	}
+	for (const char *c = value; *c != '\0'; c++)
+		char_encode(to, *c, safe);
 }
 
 static int

@@ -139,13 +139,15 @@ on conflict (host_id, cell) do update set memory_bytes = excluded.memory_bytes, 
     seen = excluded.seen
 where excluded.seen > host_cell.seen
 -- name: meter_evidence_put
--- What sockets were counted from: a new row whenever it is another text.
+-- What sockets were counted from: a new row whenever it says something else.  Amounts of memory
+-- differ from call to call where a machine's memory grows and shrinks (topology_facts of meter/xml.h).
 insert into host_evidence (host_id, seen, sha256, sockets, cores, threads, capabilities)
 select $1::bigint, $2::timestamptz, encode(sha256(convert_to($6, 'UTF8')), 'hex'), $3::integer, $4::integer,
     $5::integer, $6
-where not exists (select from (select sha256 from host_evidence where host_id = $1::bigint and seen <= $2::timestamptz
-        order by seen desc limit 1) l
-    where l.sha256 = encode(sha256(convert_to($6, 'UTF8')), 'hex'))
+where not exists (select from (select capabilities from host_evidence where host_id = $1::bigint
+        and seen <= $2::timestamptz order by seen desc limit 1) l
+    where regexp_replace(l.capabilities, '(<(memory|pages) [^>]*[^>/]>)[0-9]+', '\1', 'g')
+        = regexp_replace($6, '(<(memory|pages) [^>]*[^>/]>)[0-9]+', '\1', 'g'))
 on conflict do nothing
 -- name: meter_sampled
 -- To whoever asked for a sample: it is in the tables.

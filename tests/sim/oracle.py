@@ -289,6 +289,7 @@ class Series:
         self.at, self.read, self.index = [], [], []
         self.stretches = []
         self.last = None        # ns of the wall clock, of the last that counted
+        self.parted = 0         # turn whose last row was ended, since another owner was seen
 
     def cut(self, through):
         """A death: all after `through` (us; None: everything) was never known."""
@@ -385,14 +386,14 @@ class Watcher:
             for rid in listed:
                 if rid not in since:
                     since[rid] = self._loaded_at(life, rid, index)
-                self._own(out.get(rid), owners, rid, view.account)
+                self._own(out.get(rid), owners, rid, view.account, since[rid])
             if view.begun is None or view.epoch is None:
                 continue
             for run in g.runs:
                 self._run(g, run, view, version, (index, end), listed, since, owners, out)
 
-    def _own(self, series, owners, rid, account):
-        """Each change of the owner that was seen begins a new row."""
+    def _own(self, series, owners, rid, account, loaded):
+        """Each change of the owner that was seen ends a row and begins a new one."""
         if rid not in owners:
             last = series.stretches[-1] if series and series.stretches else None
             if last and last.account == account:
@@ -402,6 +403,8 @@ class Watcher:
             return
         self.turns += 1
         owners[rid] = (account, self.turns)
+        if series and series.stretches and loaded is not None:
+            series.parted = series.stretches[-1].turn
 
     def _run(self, g, run, view, version, span, listed, since, owners, out):
         host = self.hosts[view.host]
@@ -512,6 +515,8 @@ class Rows:
                     j = i + 1
                 self._count(row, st, i, j)
                 i = j
+        if row is not None and row.turn == x.parted:
+            row.end = self._through(row)
 
     def _row_for(self, row, st, i):
         t = self.x.at[i]
@@ -524,12 +529,13 @@ class Rows:
             # A border that was put into an open window after its last reading ends it.
             if through <= begin < row.end:
                 row.end = begin
+        elif row is not None:
+            row.end = self._through(row)
         new = Row()
         new.account, new.turn, new.rule = st.account, st.turn, st.rule
         new.begin, new.end = st.rule.window(t)
         if row is not None:
-            before = row.end if row.turn == st.turn else self._through(row)
-            new.begin = max(new.begin, before)
+            new.begin = max(new.begin, row.end)
         new.first = new.last = i
         new.sums, new.vcpu, new.resets = [0] * COUNTERS[self.x.kind], 0, 0
         self.rows.append(new)

@@ -62,6 +62,8 @@ struct world {
 	bool frozen, away;  /* the database: silent, or refusing every job */
 	const char *refuse; /* rows with that in them */
 	const char *zone;
+	bool swapped;       /* the disks of the first two guests, each on the other */
+	int owner;          /* of the third guest; the others belong to 7 */
 	int64_t booted;     /* the host */
 	char cpu_total[32]; /* as it stands in its contact row */
 	struct row rows[ROWS];
@@ -295,10 +297,12 @@ snapshot(const struct world *w)
 		const struct guest *g = &w->guests[i];
 		if (g->told_id == 0)
 			continue;
-		buf_printf(&b, "v\t7\t%zu\t%s\t1\t" HOST_UUID "/%lld\t%lld\t\\N\tt\n",
-		    100 + i, g->uuid, (long long)g->told_id,
+		size_t disk = w->swapped && i < 2 ? 1 - i : i;
+		int owner = i == 2 ? w->owner : 7;
+		buf_printf(&b, "v\t%d\t%zu\t%s\t1\t" HOST_UUID "/%lld\t%lld\t\\N\tt\n",
+		    owner, 100 + i, g->uuid, (long long)g->told_id,
 		    (long long)(g->told_begun / NS_PER_US));
-		buf_printf(&b, "d\t7\t%zu\t%zu\tvda\tt\n", 200 + i, 100 + i);
+		buf_printf(&b, "d\t%d\t%zu\t%zu\tvda\tt\n", owner, 200 + disk, 100 + i);
 	}
 	buf_puts(&b, "end\n");
 	return buf_take(&b);
@@ -319,6 +323,16 @@ value(const char *line, size_t i)
 	return text[turn];
 }
 
+/* As meter_window_put has it: the later one, or one that ends earlier. */
+static bool
+later(const char *line, const char *than)
+{
+	int order = strcmp(value(line, VALUE_THROUGH), value(than, VALUE_THROUGH));
+
+	return order > 0 ||
+	    (order == 0 && strcmp(value(line, VALUE_TO), value(than, VALUE_TO)) < 0);
+}
+
 static void
 window_put(struct world *w, const char *line)
 {
@@ -332,8 +346,7 @@ window_put(struct world *w, const char *line)
 		assert_true(w->row_count++ < ROWS);
 		(void)snprintf(r->key, sizeof(r->key), "%s", key);
 		r->line = mem_strdup(line);
-	} else if (strcmp(value(line, VALUE_THROUGH), value(r->line, VALUE_THROUGH)) >
-	    0) {
+	} else if (later(line, r->line)) {
 		free(r->line);
 		r->line = mem_strdup(line);
 	}
@@ -491,6 +504,7 @@ world_new(void)
 	    access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	assert_non_null(mkdtemp(w->folder));
 	w->now = BEGIN;
+	w->owner = 7;
 	w->booted = BEGIN - 5000 * NS_PER_S;
 	(void)snprintf(w->cpu_total, sizeof(w->cpu_total), "\\N");
 	for (size_t i = 0; i < GUESTS; i++) {
@@ -826,6 +840,46 @@ local_hours_cut_the_windows(void **unused_state unused)
 	world_free(w);
 }
 
+/* No instant lies in two rows of a resource, whoever has them. */
+static void
+assert_apart(const struct world *w)
+{
+	for (size_t i = 0; i < w->row_count; i++)
+		for (size_t k = 0; k < w->row_count; k++) {
+			const char *a = w->rows[i].line;
+			const char *b = w->rows[k].line;
+			if (i == k || strcmp(value(a, 1), value(b, 1)) != 0)
+				continue;
+			if (strcmp(value(a, VALUE_FROM), value(b, VALUE_FROM)) <= 0 &&
+			    strcmp(value(a, VALUE_TO), value(b, VALUE_FROM)) > 0) {
+				print_error("%s\n%s\n", a, b);
+				fail();
+			}
+		}
+}
+
+/* Also within an hour, also back again, also by a collector that was away meanwhile. */
+static void
+a_row_ends_where_its_resource_is_handed_over(void **unused_state unused)
+{
+	struct world *w = world_new();
+
+	for (int turn = 0; turn < 4; turn++) {
+		run_for(w, 150);
+		w->swapped = !w->swapped;
+		w->owner = 15 - w->owner;
+	}
+	run_for(w, 150);
+	collector_kill(w);
+	w->swapped = !w->swapped;
+	w->owner = 15 - w->owner;
+	collector_start(w);
+	run_for(w, 5400);
+	assert_apart(w);
+	assert_cpu(w, 2, cpu_of(&w->guests[2], w->now));
+	world_free(w);
+}
+
 static void
 who_asks_for_a_sample_is_told_when_it_is_in(void **unused_state unused)
 {
@@ -866,6 +920,7 @@ main(void)
 		cmocka_unit_test(a_run_that_nobody_saw_begin_is_found_by_its_cpu_time),
 		cmocka_unit_test(runs_of_a_host_that_was_booted_anew_are_counted_whole),
 		cmocka_unit_test(local_hours_cut_the_windows),
+		cmocka_unit_test(a_row_ends_where_its_resource_is_handed_over),
 		cmocka_unit_test(who_asks_for_a_sample_is_told_when_it_is_in),
 	};
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which network card is which, and how many sockets a host has. */
+#include "base/mem.h"
 #include "meter/xml.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -85,6 +86,22 @@ sockets_are_packages_whatever_the_cells(void **unused_state unused)
 	assert_int_equal(t.sockets, 2);
 }
 
+/* Amounts of memory change while a machine runs; what its sockets are is the rest. */
+static void
+facts_are_all_but_amounts_of_memory(void **unused_state unused)
+{
+	scoped_free char *facts = topology_facts(
+	    "<pages unit='KiB' size='4'/><cell id='0'><memory "
+	    "unit='KiB'>13199564</memory>"
+	    "<pages unit='KiB' size='4'>32</pages><wordsize>64</wordsize><memory");
+	scoped_free char *none = topology_facts("");
+
+	assert_string_equal(facts,
+	    "<pages unit='KiB' size='4'/><cell id='0'><memory unit='KiB'></memory>"
+	    "<pages unit='KiB' size='4'></pages><wordsize>64</wordsize><memory");
+	assert_string_equal(none, "");
+}
+
 int
 main(void)
 {
@@ -92,6 +109,7 @@ main(void)
 		cmocka_unit_test(a_card_is_found_by_its_name_on_the_host),
 		cmocka_unit_test(what_is_no_domain_is_refused),
 		cmocka_unit_test(sockets_are_packages_whatever_the_cells),
+		cmocka_unit_test(facts_are_all_but_amounts_of_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
