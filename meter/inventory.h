@@ -78,6 +78,7 @@ struct meter_vm {
 	struct read_value rss, guest_free;
 	bool quarantined;
 	struct instant blocked_since; /* told; ns 0: its channel is idle */
+	struct instant blocked_until; /* when it was taken last */
 };
 
 enum { INVENTORY_BUCKETS = 4096 };

@@ -250,6 +250,7 @@ guest_idle(struct meter *m, struct meter_vm *v)
 	if (v->blocked_since.ns == 0)
 		return;
 	v->blocked_since.ns = 0;
+	v->blocked_until = m->now.wall;
 	m->blocked--;
 	log_info("vm %s: its control channel is idle again", v->uuid);
 	m->ports.alert(m->ports.context, "vm.monitor.blocked", v->uuid, false,

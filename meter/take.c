@@ -250,7 +250,7 @@ take_guarded(struct meter *m, struct meter_vm *v, const struct sight *g)
 			continue;
 		disk_reading(&r, &vm->disks[i]);
 		gap_note(m, s, &r, g->known, m->set.guarded_ns,
-		    v->blocked_since.ns != 0
+		    v->blocked_since.ns != 0 || v->blocked_until.ns > s->through.ns
 			? "its guest's control channel was taken; counted at the end"
 			: "not sampled; its counters went on and are billed at the end");
 		take(m, s, &r);

@@ -74,60 +74,6 @@ def test_a_card_without_counters_hides_no_later_one(stack):
 
 # ---- who hangs delays himself alone
 
-def test_a_stopped_guest_delays_itself_alone():
-    """SIGSTOP one of four for two minutes, at the steps that are shipped."""
-    s = Stack(**{"alarm.host_after": "30s"})
-    try:
-        s.start()
-        run(BIN / "jeoul-first-admin", env=s.env)
-        vms = s.demo(("one", "two", "three", "four"))
-        names = {n: s.sql("select instance_name from vm where uuid = %s", u)[0][0] for n, u in vms.items()}
-        for uuid in vms.values():
-            wait_for("samples of its disk", lambda u=uuid: s.sql("""select 1 from usage_window w join vm v
-                on v.id = w.vm_id where v.uuid = %s and w.resource_kind = 'volume'""", u), 70)
-        assert s.guest(vms["two"], f"write {1 << 20}")["ok"]
-        pid = int((s.state / f"libvirt/run/qemu/{names['two']}.pid").read_text())
-        seen = {uuid: [] for uuid in vms.values()}
-        slowest, alarm, disks, start = 0, None, {}, time.monotonic()
-        os.kill(pid, signal.SIGSTOP)
-        try:
-            while time.monotonic() - start < 120:
-                for uuid, kind, through in s.sql("""select v.uuid, w.resource_kind, max(w.through) from usage_window w
-                        join vm v on v.id = w.vm_id where resource_kind <> 'nic' group by 1, 2"""):
-                    if kind == "vm" and seen[uuid][-1:] != [through]:
-                        seen[uuid].append(through)
-                    if kind == "volume":
-                        disks.setdefault(uuid, set()).add(through)
-                if alarm is None and s.sql("""select 1 from alarm where rule = 'vm.monitor.blocked'
-                        and object_name = %s and cleared_at is null""", vms["two"]):
-                    alarm = time.monotonic() - start
-                begun = time.monotonic()
-                run("timeout", "5", "virsh", "-q", "-c",
-                    f"qemu+unix:///system?socket={s.state}/libvirt/run/libvirt-sock", "dominfo", names["three"])
-                slowest = max(slowest, time.monotonic() - begun)
-                time.sleep(0.5)
-        finally:
-            os.kill(pid, signal.SIGCONT)
-        worst = max((b - a).total_seconds() for list_ in seen.values() for a, b in zip(list_, list_[1:]))
-        print(f"alarm after {alarm:.1f} s; slowest answer of libvirtd {slowest:.2f} s; widest step between two "
-              f"samples of a guest {worst:.1f} s; samples {[len(x) for x in seen.values()]}")
-        assert alarm is not None and alarm <= 15
-        assert slowest < 2
-        assert worst < 15 and min(len(x) for x in seen.values()) >= 12, "no fast sample is missed, not even its own"
-        assert min(len(disks[u]) for n, u in vms.items() if n != "two") >= 2, "the others' disks go on"
-        assert len(disks[vms["two"]]) == 1, "no answer is never zero"
-        wait_for("the end of the alarm", lambda: s.sql("""select 1 from alarm where rule = 'vm.monitor.blocked'
-            and object_name = %s and cleared_at is not null""", vms["two"]), 15)
-        wait_for("its disk to catch up", lambda: s.sql("""select max(w.through) > now() - interval '20 s'
-            from usage_window w join vm v on v.id = w.vm_id where v.uuid = %s
-            and w.resource_kind = 'volume'""", vms["two"])[0][0], 20)
-        its = s.guest(vms["two"], "report")["total"]["wr_bytes"]
-        wait_for("its bytes", lambda: s.sql("""select sum(disk_write_bytes) from usage_window w
-            join vm v on v.id = w.vm_id where v.uuid = %s""", vms["two"])[0][0] == its, 70)
-    finally:
-        s.remove()
-
-
 class Frozen:
     """All processes of the private cluster stand still."""
 
