@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* accrue: a bill written down as the running charges of its period */
 #include "billing/accrue.h"
+#include "base/log.h"
 #include "billing/answer.h"
 #include "billing/sku.h"
 #include "billing_stmt.gen.h"
@@ -101,6 +102,23 @@ unrated_write(struct buf *out, const struct balance *b)
 	jout_close(&j, ']');
 }
 
+/* What does not add up is our own mistake: it is told, and stands in the table. */
+static bool
+balance_note(struct db *db, struct bill *b, struct instant now, struct err *e)
+{
+	struct balance_of of = { b->account_id, b->period, b->through, now, false };
+	const char *lost = NULL;
+
+	if (!balance_put(&b->balance, b->arena, db, &of, &lost, e))
+		return false;
+	if (lost != NULL)
+		log_error(
+		    "account %s: usage of %s that was received is neither rated nor "
+		    "refused; see usage_balance and report this as a defect",
+		    b->account_name, lost);
+	return true;
+}
+
 static bool
 run_put(struct db *db, const struct bill *b, int64_t generation, struct err *e)
 {
@@ -131,7 +149,9 @@ accrue(struct bill *out, struct db *db, const struct calendar *c,
 
 	lines_begin(&a);
 	ok = bill_make(out, db, c, ask, &sink, e);
-	if (ok && !(lines_put(&a, e) && run_put(db, out, a.generation, e))) {
+	if (ok &&
+	    !(lines_put(&a, e) && run_put(db, out, a.generation, e) &&
+		balance_note(db, out, ask->now, e))) {
 		bill_done(out);
 		ok = false;
 	}

@@ -170,6 +170,7 @@ balance_write(struct jout *j, const struct balance *b)
 	for (size_t i = 0; i < b->count; i++) {
 		jout_open(j, NULL, '{');
 		jout_string(j, "sku", b->rows[i].sku);
+		jout_u64_string(j, "received", b->rows[i].received);
 		jout_u64_string(j, "rated", b->rows[i].rated);
 		jout_u64_string(j, "unrated", b->rows[i].unrated);
 		jout_u64_string(j, "rejected", b->rows[i].rejected);

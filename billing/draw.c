@@ -174,11 +174,27 @@ draft_write(struct drawing *d, const struct late *l, struct instant now, struct 
 	    NULL, e);
 }
 
+/* A statement that left usage out is not made: better late than wrong. */
+static bool
+balance_check(struct drawing *d, struct instant now, struct err *e)
+{
+	struct bill *b = d->bill;
+	struct balance_of of = { d->account_id, b->period, b->period.to, now, false };
+	const char *lost = NULL;
+
+	if (!balance_put(&b->balance, b->arena, d->db, &of, &lost, e))
+		return false;
+	return lost == NULL ||
+	    err_set(e, ERR_INTERNAL,
+		"account %s: usage of %s that was received is neither rated nor refused",
+		b->account_name, lost);
+}
+
 static bool
 adjustments_draw(struct drawing *d, const struct calendar *c, struct late *l,
     struct instant now, struct err *e)
 {
-	if (!late_find(l, d->db, c, d->account_id, now, e))
+	if (!balance_check(d, now, e) || !late_find(l, d->db, c, d->account_id, now, e))
 		return false;
 	for (size_t i = 0; i < l->count; i++)
 		if (!adjustment_take(d, l, i, e))

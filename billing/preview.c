@@ -111,6 +111,19 @@ totals_write(struct jout *j, const struct bill *b)
 }
 
 static void
+usage_write(struct jout *j, const struct balance_row *r)
+{
+	jout_open(j, NULL, '{');
+	jout_string(j, "sku", r->sku);
+	jout_u64_string(j, "received", r->received);
+	jout_u64_string(j, "rated", r->rated);
+	jout_u64_string(j, "unrated", r->unrated);
+	jout_u64_string(j, "rejected", r->rejected);
+	jout_u64_string(j, "pending", r->pending);
+	jout_close(j, '}');
+}
+
+static void
 bill_write(struct jout *j, const struct bill *b, const struct preview *p)
 {
 	jout_open(j, NULL, '{');
@@ -122,7 +135,21 @@ bill_write(struct jout *j, const struct bill *b, const struct preview *p)
 		if (b->balance.rows[i].unrated > 0)
 			jout_string(j, NULL, b->balance.rows[i].sku);
 	jout_close(j, ']');
+	jout_open(j, "usage", '[');
+	for (size_t i = 0; i < b->balance.count; i++)
+		usage_write(j, &b->balance.rows[i]);
+	jout_close(j, ']');
 	jout_close(j, '}');
+}
+
+/* What was received is always shown beside what became of it. */
+static bool
+usage_count(struct bill *b, struct db *db, struct instant now, struct err *e)
+{
+	struct balance_of of = { b->account_id, b->period, b->through, now, true };
+	const char *lost = NULL;
+
+	return balance_put(&b->balance, b->arena, db, &of, &lost, e);
 }
 
 static bool
@@ -142,7 +169,9 @@ preview_make(struct db *db, const struct calendar *c, int64_t account_id,
 	    bill_make(&b, db, c, &ask, &sink, e);
 	jout_close(&p.lines, ']');
 	if (ok) {
-		bill_write(&j, &b, &p);
+		ok = usage_count(&b, db, now, e);
+		if (ok)
+			bill_write(&j, &b, &p);
 		bill_done(&b);
 	}
 	buf_done(&p.text);

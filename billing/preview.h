@@ -12,7 +12,8 @@ must_check bool preview_open(const struct conf *conf, const char *role, struct d
 /*
  * {account:{id,name}, currency, period:{start,end}, as_of, tariff:{id,name,version}|null,
  *  lines:[{sku, resource:{id,name}?, band?, quantity, quantity_shown, unit, exact,
- *  amount}], subtotal, tax, total, per_hour, unrated:[sku]}
+ *  amount}], subtotal, tax, total, per_hour, unrated:[sku], usage:[{sku, received, rated,
+ *  unrated, rejected, pending}]}
  * Amounts and quantities are strings; quantity and exact are exact ("10/3"),
  * quantity_shown is cut to 6 places for people.  Nothing is written.  account_id is
  * account.id; ERR_NOT_FOUND when there is none, ERR_INPUT when its tariff and its usage

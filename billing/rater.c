@@ -19,6 +19,8 @@
 /* A month of a large account takes longer than a page may. */
 #define STATEMENT_TIMEOUT "database.timeout=10min\n"
 #define ISSUED_AT_ONCE 50
+/* Lines, sums, counts and prints of one transaction are about the same usage. */
+#define SNAPSHOT "set transaction isolation level repeatable read"
 
 struct rater {
 	struct conf *conf;
@@ -159,7 +161,7 @@ account_accrue(struct db *db, void *context, struct err *e)
 	bool ok;
 
 	mpq_inits(sum.before, sum.now, NULL);
-	ok = fence(w, e) &&
+	ok = db_exec(db, SNAPSHOT, e) && fence(w, e) &&
 	    periods_open(db, w->rater->calendar, w->account_id, w->now, e) &&
 	    unclosed_accrue(w, &sum, e);
 	if (ok && sum.open.from.ns != INSTANT_FIRST.ns)
@@ -170,14 +172,12 @@ account_accrue(struct db *db, void *context, struct err *e)
 		DB_ARGS(DB_NUMBER(w->account_id), DB_INSTANT(w->now)), NULL, e);
 }
 
-/* One snapshot for lines, sums and prints. */
 static bool
 account_draw(struct db *db, void *context, struct err *e)
 {
 	struct account_work *w = context;
 
-	return db_exec(db, "set transaction isolation level repeatable read", e) &&
-	    fence(w, e) &&
+	return db_exec(db, SNAPSHOT, e) && fence(w, e) &&
 	    draw_up(db, w->rater->calendar, w->account_id, &w->period, w->now, e);
 }
 

@@ -21,6 +21,7 @@ bool sku_own_amount(const char *sku);
 
 /* Another measure of what a sku counts already: without a price it is no loss. */
 bool sku_optional(const char *sku);
+#define SKUS_OPTIONAL "{" SKU_VM_ALLOCATED "," SKU_HOST_CORE "," SKU_HOST_CORE16 "}"
 
 /* What a line's quantity counts: "vCPU-hour", "GiB", "socket-year". Caller frees. */
 char *sku_unit(const struct price *p) must_check;

@@ -8,4 +8,4 @@ cross join lateral (
     from ledger_entry e where e.account_id = s.account_id and e.statement = s.uuid and e.corrects is null
         and e.currency = s.currency
 ) l
-where l.owed <> case s.kind when 'showback' then 0 else s.due end
+where l.owed <> case when s.kind = 'showback' or s.series = 'showback' then 0 else s.due end

@@ -637,3 +637,45 @@ select id from account a
 where ($1::text is not null or $2::text is not null) and ($1::text is null or a.name = $1 or a.uuid::text = lower($1))
   and ($2::text is null or exists (select from statement s where s.account_id = a.id and (s.name = $2 or s.uuid::text = lower($2))))
 limit 2;
+
+---------------------------------------------------------------- what became of usage
+
+-- name: balance_read
+-- The same as balance_put, for who may only look.
+with made as (
+    select sku, rated, unrated, rejected, pending
+    from jsonb_to_recordset($5::jsonb) x (sku text, rated bigint, unrated bigint, rejected bigint, pending bigint)
+), both_sides as (
+    select coalesce(r.sku, m.sku) as sku, coalesce(r.received, 0) as received, coalesce(m.rated, 0) as rated,
+        coalesce(m.unrated, 0) as unrated, coalesce(m.rejected, 0) as rejected,
+        coalesce(r.pending, 0) + coalesce(m.pending, 0) as pending
+    from usage_received($1, $2::timestamptz, $3::timestamptz, $4::timestamptz) r full join made m on m.sku = r.sku
+    where m.sku is not null or not (r.sku = any ($6::text[]))
+)
+select sku, received, rated, unrated, rejected, pending, received <> rated + unrated + rejected + pending
+from both_sides where $7::bigint is not null order by sku;
+
+-- name: balance_put
+-- Beside what was received by sku what the rating made of it ($5, as JSON).  Measures that
+-- need no price ($6) count only where they have one.  Answers the skus that don't add up.
+with made as (
+    select sku, rated, unrated, rejected, pending
+    from jsonb_to_recordset($5::jsonb) x (sku text, rated bigint, unrated bigint, rejected bigint, pending bigint)
+), both_sides as (
+    select coalesce(r.sku, m.sku) as sku, coalesce(r.received, 0) as received, coalesce(m.rated, 0) as rated,
+        coalesce(m.unrated, 0) as unrated, coalesce(m.rejected, 0) as rejected,
+        coalesce(r.pending, 0) + coalesce(m.pending, 0) as pending
+    from usage_received($1, $2::timestamptz, $3::timestamptz, $4::timestamptz) r full join made m on m.sku = r.sku
+    where m.sku is not null or not (r.sku = any ($6::text[]))
+), kept as (
+    insert into usage_balance (account_id, period_from, sku, received, rated, unrated, rejected, pending, through, generation)
+    select $1, $2::timestamptz, sku, received, rated, unrated, rejected, pending, $3::timestamptz, $7::bigint
+    from both_sides
+    on conflict (account_id, period_from, sku) do update set received = excluded.received, rated = excluded.rated,
+        unrated = excluded.unrated, rejected = excluded.rejected, pending = excluded.pending,
+        through = excluded.through, generation = excluded.generation
+    where excluded.generation >= usage_balance.generation
+)
+select sku, received, rated, unrated, rejected, pending,
+    received <> rated + unrated + rejected + pending as lost
+from both_sides order by sku;

@@ -109,7 +109,8 @@ class ImportHouse(House):
         return done.stdout
 
     def check(self):
-        self.run_tool("jeoul-check")
+        done = self.command(program="jeoul-check", check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
 
     def command(self, *words, program="jeoul", check=True):
         env = {k: v for k, v in os.environ.items() if not k.startswith("JEOUL_")}

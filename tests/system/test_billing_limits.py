@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Funds that run out, credit limits, budgets, credit notes."""
+"""Funds that run out, credit limits, budgets, corrections, credit notes."""
 import json
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -120,6 +120,73 @@ def test_budgets_tell_what_is_spent_and_what_it_will_come_to(db, state, site):
     assert {k: v[0] for k, v in alarms(db, "account.budget").items()} == {"free/machine": "major", "free/web": "warning"}
 
 
+# ---------------------------------------------------------------- usage from outside
+
+def tell(db, account, record, sku="support.hours", quantity="1", since="2024-02-05T12:00Z", **more):
+    """A record as the API stores it: an amount, or with `until` a level."""
+    rows(db, "insert into usage_meter (sku, unit, kind) select %s, 'hour', 'amount' where %s ~ '^(support|paper)' "
+         "on conflict do nothing", sku, sku)
+    rows(db, "insert into usage_import (account_id, source, record, sku, unit, kind, used_from, used_to, quantity, seq, "
+         "resource_uuid, resource_name, corrects, received_at) select id, 'desk', %s, %s, 'hour', %s, %s, %s, %s, %s, "
+         "coalesce(%s, uuid), name, %s, '2024-02-09Z' from account where id = %s", record, sku,
+         "level" if "until" in more else "amount", since, more.get("until"), quantity, more.get("seq", 0),
+         more.get("resource"), more.get("corrects"), account)
+    rows(db, "insert into usage_import_key values ('desk', %s, %s)", record, account)
+
+
+def accrued(db, account, sku):
+    return {r["resource_uuid"]: Fraction(r["quantity"]) for r in rows(
+        db, "select a.* from accrual a join accrual_run r using (account_id, period_from, generation) "
+        "where a.account_id = %s and a.sku = %s", account, sku)}
+
+
+def test_received_is_rated_unrated_rejected_or_pending(db, state, site):
+    """Counted on both sides: in the tables, and by who rates; a future event waits, unpriced usage is named."""
+    account = site.names["free"]
+    tell(db, account, "call-1", quantity="1.5")
+    tell(db, account, "call-2", quantity="0.25")
+    tell(db, account, "call-3", since="2024-02-12T00:00Z")
+    tell(db, account, "call-2b", quantity="0.5", corrects="call-2", seq=1)
+    tell(db, account, "call-7b", corrects="call-7", seq=1)
+    tell(db, account, "gift", sku="paper.pages", quantity="3")
+    rate(state, "--as-of", "2024-02-10T00:00:00Z")
+    got = {r["sku"]: tuple(r[k] for k in ("received", "rated", "unrated", "rejected", "pending"))
+           for r in rows(db, "select * from usage_balance where account_id = %s", account)}
+    assert got == {"support.hours": (4, 2, 0, 0, 2), "paper.pages": (1, 0, 1, 0, 0), "vm.running": (1, 1, 0, 0, 0),
+                   "vcpu": (1, 1, 0, 0, 0), "memory.gib": (1, 1, 0, 0, 0)}
+    assert one(db, "select unrated from accrual_run where account_id = %s", account) == ["paper.pages"]
+    assert sum(accrued(db, account, "support.hours").values()) == 2
+
+
+def test_a_correction_goes_before_what_was_metered(db, state, site):
+    """The VM was down for a day and nobody saw it: not billed, by name and reason."""
+    account, vm = site.names["free"], site.uuids["free"]
+    before = accrued(db, account, "vm.running")[vm]
+    tell(db, account, "ticket-77", sku="vm.running", resource=vm, since="2024-02-06T00:00Z", until="2024-02-07T00:00Z",
+         quantity="0", seq=1)
+    rate(state, "--as-of", "2024-02-10T00:00:10Z")
+    assert accrued(db, account, "vm.running")[vm] == before - 24 + Fraction(10, 3600)
+    assert accrued(db, account, "vcpu")[None] == 2 * (before + Fraction(10, 3600))
+
+
+def test_a_correction_of_a_closed_month_is_a_difference(db, state, site):
+    account, vm = site.names["free"], site.uuids["free"]
+    rate(state, "--as-of", "2024-03-02T00:00:00Z")
+    february = rows(db, "select * from statement where account_id = %s", account)[0]
+    tell(db, account, "ticket-78", sku="vm.running", resource=vm, since="2024-02-09T00:00Z", until="2024-02-09T10:00Z",
+         quantity="0", seq=1)
+    tell(db, account, "call-9", quantity="2", since="2024-02-20T00:00Z")
+    rate(state, "--as-of", "2024-04-02T00:00:00Z")
+    found = [json.loads(r[0]) for r in rows(db, "select document from statement_line where account_id = %s and for_period = %s "
+                                           "and statement_id <> %s", account, february["period_from"], february["id"])]
+    assert {(line["kind"], line["sku"], line["quantity"], line["amount"], line["original"]["statement"]) for line in found} == {
+        ("adjustment", "vm.running", "-10", "-3.00", february["name"]),
+        ("adjustment", "support.hours", "2", "160.00", february["name"])}
+    assert {u["sku"]: (u["received"], u["rated"], u["unrated"], u["rejected"]) for u in
+            json.loads(february["document"])["body"]["usage"]}["support.hours"] == ("4", "3", "0", "0")
+    assert rows(db, "select * from audit_verify()") == []
+
+
 # ---------------------------------------------------------------- credit notes
 
 def ask(db, account, **request):
@@ -133,13 +200,6 @@ def answer(db, uuid):
 
 def test_credit_notes_over_everything_leave_exactly_nothing(db, state, site):
     account = site.names["free"]
-    rows(db, "insert into usage_meter (sku, unit, kind) values ('support.hours', 'hour', 'amount')")
-    rows(db, "insert into usage_import (account_id, source, record, sku, unit, kind, used_from, quantity, resource_uuid, resource_name) "
-         "select id, 'desk', 'call-1', 'support.hours', 'hour', 'amount', '2024-02-05T12:00Z', 1.5, uuid, name from account where id = %s",
-         account)
-    rows(db, "insert into usage_import_key (source, record, account_id) values ('desk', 'call-1', %s)", account)
-    rate(state, "--as-of", "2024-03-02T00:00:00Z")
-    rate(state, "--as-of", "2024-04-02T00:00:00Z")
     s = rows(db, "select * from statement where account_id = %s order by period_from", account)[0]
     owed = one(db, "select balance from ledger_balance where account_id = %s and ledger = 'receivable'", account)
     third = ask(db, account, statement=s["name"], reason="slow answers", items=[{"sku": "support.hours", "percent": "33.333"}])

@@ -56,21 +56,23 @@ insert into accrual (account_id, period_from, line_key, period_to, sku, tariff_i
     (1, m(-1000), 'gross', m(1000), 'host', 901, 1, 'USD', '1', 'h', '1.19', 1.19, m(-1), 7);
 insert into accrual_run (account_id, period_from, period_to, through, generation, currency, subtotal, tax, total)
     values (1, m(-1000), m(1000), m(-1), 7, 'USD', 1.00, 0.19, 1.19);
-insert into billing_period (account_id, starts, ends, zone, tzdata, drawn_at, statement_id, closed_at) values
-    (2, '2026-01-01Z', '2026-02-01Z', 'UTC', 't', '2026-02-01T01:00Z', 901, '2026-02-01T02:00Z'),
-    (2, '2026-02-01Z', '2026-03-01Z', 'UTC', 't', '2026-03-01T01:00Z', 902, '2026-03-01T02:00Z'),
-    (2, '2026-03-01Z', '2026-04-01Z', 'UTC', 't', null, null, null);
+insert into billing_period (account_id, starts, ends, zone, tzdata, drawn_at, statement_id, closed_at, settled) values
+    (2, '2026-01-01Z', '2026-02-01Z', 'UTC', 't', '2026-02-01T01:00Z', 901, '2026-02-01T02:00Z', 'p'),
+    (2, '2026-02-01Z', '2026-03-01Z', 'UTC', 't', '2026-03-01T01:00Z', 902, '2026-03-01T02:00Z', 'p'),
+    (2, '2026-03-01Z', m(1000), 'UTC', 't', null, null, null, null);
 insert into statement (account_id, id, uuid, kind, issuer_id, series, year, number, name, period_from, period_to, issued_at,
         currency, subtotal, tax, total, due, document, sha256)
     select 2, id, ('00000000-0000-4000-8000-000000000' || id)::uuid, kind, 1, kind, 2026, number, '2026-' || number, since, until,
         until, 'USD', 5.00, tax, 5.00 + tax, due, document, encode(sha256(convert_to(document, 'UTF8')), 'hex')
     from (values (901, 'invoice', 1, '2026-01-01Z'::timestamptz, '2026-02-01Z'::timestamptz, 0.95, 2.95,
-            '{"body":{"total":"5.95","lines":{"count":2},"taxes":[{"mode":"exclusive","tax":"0.95"}]}}'),
+            '{"body":{"total":"5.95","lines":{"count":2},"taxes":[{"mode":"exclusive","tax":"0.95"}],
+            "tariffs":[{"rounding":"half_even","step":"0.01"},{"rounding":"up","step":"0.05"}]}}'),
         (902, 'showback', 1, '2026-02-01Z', '2026-03-01Z', 0.80, 5.80,
             '{"body":{"total":"5.80","lines":{"count":1},"taxes":[{"mode":"inclusive","tax":"0.80"}]}}'))
         s(id, kind, number, since, until, tax, due, document);
 insert into statement_line (account_id, statement_id, line_no, document) values
-    (2, 901, 1, '{"sku":"vcpu","amount":"3.50"}'), (2, 901, 2, '{"sku":"disk","amount":"1.50"}'),
+    (2, 901, 1, '{"kind":"charge","sku":"vcpu","exact":"10.485/3","amount":"3.50","tariff":0}'),
+    (2, 901, 2, '{"kind":"charge","sku":"disk","exact":"1.4501","amount":"1.50","tariff":1}'),
     (2, 902, 1, '{"sku":"vcpu","amount":"5.80"}');
 insert into statement_number (issuer_id, series, year, number, account_id, statement_id) values
     (1, 'invoice', 2026, 1, 2, 901), (1, 'showback', 2026, 1, 2, 902);
@@ -91,6 +93,11 @@ insert into usage_import_key (source, record, account_id) select source, record,
 insert into accrual (account_id, period_from, line_key, period_to, sku, resource_uuid, tariff_id, tariff_version, currency,
         quantity, unit, exact, amount, through, generation) values
     (2, m(-1000), 'desk', m(1000), 'support.hours', '00000000-0000-4000-8000-000000000905', 900, 2, 'USD', '2.5', 'hour', '0', 0, m(-1), 7);
+select chain_tariffs(m(0)), chain_period(2, '2026-01-01Z', m(0)), chain_period(2, '2026-02-01Z', m(0));
+select chain_append('entry', account_id || '/' || posting_key, entry_digest(e), m(0)) from ledger_entry e;
+insert into usage_balance values (2, '2026-03-01Z', 'vcpu', 7, 3, 2, 1, 1, m(0), 7);
+insert into account_standing values (2, 'USD', true, 10, 0, 8.5, 85, 'near', 'warn', m(500), m(0), 7);
+insert into billing_trouble values (2, null, m(-500)), (1, 'a new one', now());
 insert into billing_calendar values ('UTC', 'day', '2026-01-01Z', '2026-01-02Z'), ('UTC', 'day', '2026-01-02Z', '2026-01-03Z');
 insert into alarm (id, rule, object_kind, object_name, severity, text, raised_at, cleared_at) overriding system value
     values (900, 'r', 'host', 'h', 'major', 't', m(-10), m(-5)), (901, 'r', 'host', 'g', 'major', 't', m(-10), null);
@@ -156,6 +163,19 @@ BREACHES = {
                          "update statement set kind = 'showback'"],
     "ledger_balance": ["delete from ledger_entry where posting_key = 'p/1'", "update ledger_entry set amount = 8 where posting_key = 'r/1'",
                        "delete from ledger_entry where posting_key = 'p/2'"],
+    "billing_balance": ["update usage_balance set received = 8", "update usage_balance set rated = 4", "update usage_balance set rejected = 0"],
+    "billing_period_waits": ["update billing_period set ends = now() - interval '49 hours' where closed_at is null"],
+    "billing_statement_rounding": [
+        "update statement_line set document = replace(document, '10.485/3', '10.4849/3') where line_no = 1",
+        "update statement_line set document = replace(document, '1.4501', '1.4499') where line_no = 2"],
+    "billing_chain": ["update tariff_version set document = document || ' ' where tariff_id = 900 and version = 1",
+                      "delete from ledger_entry where posting_key = 'p/2'", "update statement set due = due - 1 where id = 901",
+                      "update billing_period set closed_at = closed_at + interval '1 s' where starts = '2026-01-01Z'",
+                      "delete from chain where seq = (select max(seq) from chain)", "update chain set at = m(1) where seq = 2"],
+    "billing_standing": ["update account_standing set used_percent = 79", "update account_standing set action = 'stop'",
+                         "update account_standing set used_percent = 100, level = 'over', action = 'stop', lock_at = null, through = m(-60)",
+                         "update account_standing set used_percent = 100, level = 'over', action = 'warn'"],
+    "billing_unbilled": ["update billing_trouble set since = now() - interval '11 minutes' where account_id = 1"],
     "accrual_bounds": ["update accrual_run set through = m(1001)", "update accrual set generation = 8 where line_key = 'disk'",
                        "delete from accrual_run", "update accrual_run set through = m(130)"],
     "accrual_rounding": ["update accrual set exact = '10.5/3' where line_key = 'vcpu'",
@@ -201,7 +221,8 @@ def base():
         s.sql("""create function m(n integer) returns timestamptz language sql stable as
             $$ select date_trunc('hour', now()) + n * interval '1 minute' $$; create extension hstore""")
         # What is planted is in tables that are empty now, or that the first round of billing filled.
-        s.planted = ["accrual", "accrual_run", "billing_calendar", "billing_period"] + [
+        s.planted = ["accrual", "accrual_run", "billing_calendar", "billing_period", "usage_balance", "account_standing",
+                     "billing_trouble", "chain"] + [
             t for t, in s.sql("""select relname from pg_class where relnamespace = 'jeoul'::regnamespace
                 and relkind in ('r', 'p') and not relispartition order by 1""")
             if not s.sql(f"select exists (select from {t})")[0][0]]
@@ -220,7 +241,8 @@ def base():
 def healthy(base):
     filled = base.sql(" union all ".join(f"select '{t}' where exists (select from {t})" for t in base.planted))
     # Quicker than truncate by the files that one would make anew; in any order without foreign keys.
-    base.sql("set session_replication_role = replica; " + "; ".join(f"delete from {t}" for t, in filled))
+    base.sql("set session_replication_role = replica; " + "; ".join(f"delete from {t}" for t, in filled)
+             + "; update chain_head set seq = 0, hash = 'jeoul'")
     base.sql(HEALTHY)
     return base
 

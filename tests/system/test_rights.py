@@ -27,6 +27,7 @@ CHANGE = {
     ("meter", "usage_window"): "all but the key",
     ("billing", "accrual"): "all but the key",
     ("billing", "account_standing"): "all but the key",
+    ("billing", "usage_balance"): "all but the key",
     ("billing", "budget_state"): "all but the key",
     ("billing", "billing_request"): {"state", "answer", "finished"},
     ("billing", "billing_period"): {"drawn_at", "statement_id", "draft", "settled", "closed_at",
@@ -40,7 +41,7 @@ INSERT = {"lifetime": {"provision"}, "host_history": {"provision"}, "usage_windo
           "statement_number": {"billing"}, "ledger_entry": set(), "credit_grant": set(), "chain": set(),
           "chain_head": set(), "tariff_version": {"web"}, "account_tariff": {"web"}, "usage_meter": {"web"},
           "usage_right": {"web"}, "usage_import": {"web"}, "usage_import_key": {"web"}, "notification": {"snmp"},
-          "account_standing": {"billing"}, "budget_state": {"billing"}, "billing_request": {"web"}}
+          "account_standing": {"billing"}, "usage_balance": {"billing"}, "budget_state": {"billing"}, "billing_request": {"web"}}
 
 
 @pytest.fixture(scope="module")
