@@ -1,8 +1,10 @@
 """A complete Jeoul of its own: state folder, PostgreSQL, VM host, guests.  Nothing is simulated."""
+import contextlib
 import json
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -37,6 +39,22 @@ def run(*argv, env=None, check=True, seconds=60):
                           timeout=seconds, stdin=subprocess.DEVNULL)
     assert not check or done.returncode == 0, f"{argv}: {done.stdout}{done.stderr}"
     return done
+
+
+@contextlib.contextmanager
+def stopped(pid):
+    """It stands still meanwhile, with the children that it has then."""
+    os.kill(pid, signal.SIGSTOP)
+    every = [pid, *map(int, pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+    try:
+        for child in every[1:]:
+            with contextlib.suppress(ProcessLookupError):  # one of a server's may have just ended
+                os.kill(child, signal.SIGSTOP)
+        yield
+    finally:
+        for one in reversed(every):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one, signal.SIGCONT)
 
 
 class Stack:

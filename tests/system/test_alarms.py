@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from conftest import BIN, TOP, Stack, run, wait_for
+from conftest import BIN, TOP, Stack, run, stopped, wait_for
 from noc import Rsyslogd, Sender, Trapd, story, text
 
 RULE = "role.down"
@@ -207,15 +207,6 @@ def qemu_of(uuid):
     found = subprocess.run(["pgrep", "-f", f"qemu-system.*{uuid}"], text=True, capture_output=True).stdout.split()
     assert len(found) == 1, found
     return int(found[0])
-
-
-@contextlib.contextmanager
-def stopped(pid):
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 def test_a_guest_whose_channel_is_taken(cloud):

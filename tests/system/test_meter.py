@@ -1,5 +1,4 @@
 """The collector over real guests: cards, disks, hung guests, hosts that go away."""
-import contextlib
 import hashlib
 import json
 import os
@@ -15,7 +14,7 @@ import time
 
 import pytest
 
-from conftest import BIN, TOP, Stack, run, wait_for
+from conftest import BIN, TOP, Stack, run, stopped, wait_for
 from test_slice import sampled_after, usage
 
 
@@ -74,25 +73,6 @@ def test_a_card_without_counters_hides_no_later_one(stack):
 
 # ---- who hangs delays himself alone
 
-class Frozen:
-    """All processes of the private cluster stand still."""
-
-    def __init__(self, stack):
-        top = stack.child("postgres")["pid"]
-        children = pathlib.Path(f"/proc/{top}/task/{top}/children").read_text().split()
-        self.pids = [top] + [int(p) for p in children]
-
-    def __enter__(self):
-        for pid in self.pids:
-            os.kill(pid, signal.SIGSTOP)
-        return self
-
-    def __exit__(self, *unused):
-        for pid in reversed(self.pids):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
-
-
 def kept(stack):
     """The newest sample of each resource on the collector's own disk, ns."""
     with sqlite3.connect(f"file:{stack.state}/spool/meter/usage.db?mode=ro", uri=True, timeout=5) as link:
@@ -111,7 +91,7 @@ def test_a_frozen_database_delays_no_sample(stack):
         union select n.id from nic n join vm v on v.id = n.vm_id where v.uuid = %s""", uuid)}
     before, mine = usage(stack, uuid), stack.guest(uuid, "report")["total"]
     meter = stack.child("meter")["pid"]
-    with Frozen(stack):
+    with stopped(stack.child("postgres")["pid"]):
         for what in ("the collector goes on", "a new one goes on"):
             begun = time.time_ns()
             wait_for(what, lambda b=begun: (k := kept(stack)) and all(k.get(i, 0) > b + 4 * 10**9 for i in ids), 12)
