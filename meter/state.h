@@ -75,14 +75,15 @@ struct meter {
 	size_t closed_count, closed_room;
 	struct kept_line *kept;
 	size_t kept_count;
-	bool kept_newest; /* the disk did not fail: no row of the database is newer */
+	bool kept_newest; /* the database has none that are newer */
 	bool away;        /* the database, told once */
 	bool behind;      /* rows on the disk that the database may not have */
 	int64_t drain_place;
 	bool keep_failing;
 	uint64_t snapshot_hash;
-	struct mono retry, refresh, write, keep_at, watched;
+	bool changed;   /* there are rows that this machine's disk does not have */
 	uint64_t round; /* of writing */
+	struct mono retry, refresh, write, keep_at, keep_retry, watched;
 	size_t refused;
 	bool refused_told;
 	struct mono refused_at;

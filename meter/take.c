@@ -23,7 +23,9 @@ row_keep(void *context, struct series *s)
 	if (!series_has_row(s) || (sent && m->keep == NULL))
 		return;
 	keep_key(key, s);
-	c = closed_add(m, STORE_WINDOW, key, s->through.ns,
+	/* What is over comes after the same row while it was open: its end may be nearer.
+	 */
+	c = closed_add(m, STORE_WINDOW, key, s->through.ns + 1,
 	    sent ? mem_strdup("") : store_line(s));
 	if (c != NULL)
 		c->kept = c->sent = sent;
@@ -88,7 +90,10 @@ fall_find(struct sight *g, const struct meter_vm *v)
 		return;
 	log_warning("vm %s: %s: a run that nobody saw begin", v->uuid,
 	    booted ? "its host was booted anew" : "its CPU time went down");
-	g->run.begun.ns = (s->through.ns / NS_PER_US + 1) * NS_PER_US;
+	/* Later than the old one's begin also where the clock was set back. */
+	if (s->through.ns > g->run.begun.ns)
+		g->run.begun.ns = s->through.ns;
+	g->run.begun.ns += NS_PER_US;
 	g->run.own = true;
 }
 
@@ -161,6 +166,7 @@ take(struct meter *m, struct series *s, struct series_reading *r)
 	if (series_take(s, r))
 		log_warning("resource %lld: a counter went down within its run",
 		    (long long)s->resource_id);
+	m->changed = m->changed || s->dirty;
 }
 
 static void

@@ -16,6 +16,7 @@ enum { DRAIN_GROUP = 500, CLOSED_MOST = 1000000 };
 
 #define WRITE_NS (1 * NS_PER_S)          /* rows are gathered so long */
 #define SLOW_NS (3 * NS_PER_S)           /* a job that takes longer: it is away */
+#define KEEP_RETRY_NS (10 * NS_PER_S)    /* how often a disk that fails is tried */
 #define RETRY_NS (2 * NS_PER_S)          /* how often it is tried while it is away */
 #define REFUSED_AGAIN_NS (60 * NS_PER_S) /* when a refused row is tried again */
 #define REFRESH_SHARE 20 /* the inventory is read for a twentieth of the time at most */
@@ -69,18 +70,20 @@ kept_thin(struct meter *m)
 	m->kept_count = (size_t)(to - m->kept);
 }
 
-static void
+static bool
 snapshot_load(struct meter *m)
 {
 	struct err e = ERR_INIT;
 	char *text = NULL;
+	bool ok;
 
 	if (!keep_snapshot_read(m->keep, &text, &e))
-		return; /* the first start of all */
-	m->kept_newest = inventory_apply(&m->in, text, &e);
-	if (!m->kept_newest)
+		return false; /* the first start of all, or the rows here are old */
+	ok = inventory_apply(&m->in, text, &e);
+	if (!ok)
 		log_warning("%s: waiting for the database", e.text);
 	free(text);
+	return ok;
 }
 
 void
@@ -93,7 +96,7 @@ kept_load(struct meter *m)
 	if (!keep_each(m->keep, 0, SIZE_MAX / 2, kept_take, m, &e))
 		log_error("%s: waiting for the database", e.text);
 	kept_thin(m);
-	snapshot_load(m);
+	m->kept_newest = snapshot_load(m) || m->kept_count == 0;
 }
 
 static struct kept_line *
@@ -194,8 +197,11 @@ load_line(struct meter *m, char *line)
 		return;
 	}
 	s->sent = s->through;
-	if (!load_kept(m, s))
-		series_loaded(m, s, &was);
+	if (load_kept(m, s))
+		return;
+	/* What lies on this machine is older, if anything: it is written over. */
+	s->dirty = m->changed = true;
+	series_loaded(m, s, &was);
 }
 
 struct ids {
@@ -274,6 +280,7 @@ closed_add(struct meter *m, enum store_kind kind, const char *key, int64_t order
 	(void)snprintf(c->row.key, sizeof(c->row.key), "%s", key);
 	c->row.order = order;
 	c->row.line = line;
+	m->changed = true;
 	return c;
 }
 
@@ -395,18 +402,24 @@ rows_keep(struct meter *m, struct store_job *job)
 	bool ok;
 
 	m->keep_at.ns = m->now.mono.ns + WRITE_NS;
+	if (!m->changed || m->keep == NULL ||
+	    (m->keep_failing && m->now.mono.ns < m->keep_retry.ns))
+		return;
 	inventory_each(&m->in, dirty_gather, &g);
 	own = g.count;
 	for (size_t i = 0; i < m->closed_count; i++)
 		if (!m->closed[i].kept)
 			gather_add(&g, &m->closed[i].row, NULL);
-	ok = g.count == 0 || (m->keep != NULL && keep_put(m->keep, g.rows, g.count, &e));
+	ok = g.count == 0 || keep_put(m->keep, g.rows, g.count, &e);
+	m->changed = !ok;
 	gathered_done(m, &g, own, ok, job);
-	if (!ok && m->keep != NULL) {
+	if (!ok) {
 		/* From here on the database may have rows that are newer than those here.
 		 */
 		keep_snapshot_forget(m->keep);
 		m->snapshot_hash = 0;
+		m->kept_newest = false;
+		m->keep_retry.ns = m->now.mono.ns + KEEP_RETRY_NS;
 		keep_trouble(m, e.text);
 	} else if (g.count > 0)
 		keep_fine(m);
@@ -619,23 +632,40 @@ flight_clear(struct meter *m)
 	m->flight = (struct flight){ .job = NULL };
 }
 
+/* With it a restart trusts the rows beside it: those must be the newest of all. */
+static void
+snapshot_keep(struct meter *m, const char *text, uint64_t hash)
+{
+	struct err e = ERR_INIT;
+
+	rows_keep(m, NULL);
+	if (!m->kept_newest && (m->in.unloaded > 0 || m->changed))
+		return;
+	if (!keep_snapshot(m->keep, text, &e)) {
+		keep_trouble(m, e.text);
+		return;
+	}
+	m->snapshot_hash = hash;
+	m->kept_newest = true;
+	if (!m->changed)
+		keep_fine(m);
+}
+
 static void
 refresh_answer(struct meter *m, struct store_job *job)
 {
 	int64_t cost = m->now.mono.ns - m->flight.since.ns;
 	int64_t wait = REFRESH_SHARE * cost;
 	uint64_t hash = counter_epoch(job->text);
+	bool fresh = m->keep != NULL && hash != m->snapshot_hash;
+	scoped_free char *text = fresh ? mem_strdup(job->text) : NULL;
 	struct err e = ERR_INIT;
 
 	m->refresh.ns = m->now.mono.ns + (wait > m->set.step_ns ? wait : m->set.step_ns);
-	if (m->keep != NULL && hash != m->snapshot_hash && !m->keep_failing) {
-		if (keep_snapshot(m->keep, job->text, &e))
-			m->snapshot_hash = hash;
-		else
-			keep_trouble(m, e.text);
-	}
 	if (!inventory_apply(&m->in, job->text, &e))
 		log_error("%s", e.text);
+	else if (fresh)
+		snapshot_keep(m, text, hash);
 }
 
 static void
@@ -827,7 +857,7 @@ write_step(struct meter *m)
 		database_lost(m, "database: no answer for 3 s");
 	if (m->urgent || m->now.mono.ns >= m->keep_at.ns)
 		rows_keep(m, NULL);
-	if (m->away && m->in.unloaded > 0 && m->kept_newest)
+	if (m->away && m->kept_newest && m->in.unloaded > 0 && m->kept_count > 0)
 		inventory_each(&m->in, load_one_kept, m);
 	if (m->rrd != NULL)
 		rrd_tick(m->rrd, m->now.mono);
