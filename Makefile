@@ -106,14 +106,15 @@ $(foreach t,$(patsubst tests/bench/%.c,%,$(BENCH_SOURCES)),$(eval $(call bench_r
 # tests/sim/*.c live a scenario through with the collector's own code; libc's files are simulated.
 SIM_SOURCES := $(wildcard tests/sim/*.c)
 SIM_CALLS := rename remove open write fsync close fopen
+SIM_LINK = $(LDFLAGS) $(SIM_CALLS:%=-Wl,--wrap=%) $(call objects,$(SIM_SOURCES)) $(BUILD)/meter.a \
+	$(BUILD)/base.a -lxml2 $(LIBS_base)
 $(BUILD)/sim/play: $(call objects,$(SIM_SOURCES)) $(BUILD)/meter.a $(BUILD)/base.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) $(SIM_CALLS:%=-Wl,--wrap=%) -o $@ $^ -lxml2 $(LIBS_base)
+	$(CC) $(CFLAGS) -o $@ $(SIM_LINK)
 
-.PHONY: sim
-SEEDS ?= 1000
-sim: $(BUILD)/sim/play
-	@BUILD=$(BUILD) /usr/bin/python3 -B tests/sim/sim.py run 0 $(SEEDS)
+.PHONY: sim soak
+sim soak: $(BUILD)/sim/play
+	@BUILD=$(BUILD) /usr/bin/python3 -B tests/sim/sim.py $(if $(filter soak,$@),soak,check)
 
 .PHONY: build run stop clean-state check unit vectors lint format format-check clean install
 .PHONY: soak-billing fresh bench bench-meter bench-rating bench-web bench-snmp bench-programs
@@ -219,6 +220,8 @@ install: build
 clean:
 	rm -rf build build-*
 
-.PHONY: print-flags
+.PHONY: print-flags print-sim-link
+print-sim-link: # for mutants.py
+	@echo '$(CFLAGS) $(SIM_LINK)'
 print-flags:
 	@echo '$(filter-out -DJEOUL_VERSION=%,$(CPPFLAGS)) -DJEOUL_VERSION=\"$(VERSION)\" $(filter-out -Wrestrict -Wlogical-op -Wduplicated-% -Wimplicit-fallthrough=5 -Wcast-align=strict -fcf-protection,$(CFLAGS))'

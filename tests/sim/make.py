@@ -12,14 +12,17 @@ DAY = 24 * HOUR
 # Zones whose hours begin inside a UTC hour, one of them with a half-hour summer time, and others.
 ZONES = ("UTC", "UTC", "UTC", "Asia/Seoul", "Europe/Berlin", "Asia/Kolkata", "Asia/Kathmandu",
          "Australia/Lord_Howe", "America/St_Johns", "Pacific/Chatham")
-TROUBLES = ("churn", "unseen", "migrate", "reset", "reboot", "resize", "plug", "owner", "idreuse", "late_tx",
+HALF_HOUR = "Australia/Lord_Howe"
+TROUBLES = ("churn", "unseen", "migrate", "reset", "reboot", "resize", "plug", "owner", "idreuse", "late_tx", "storm", "sharp", "summer",
             "down", "hang", "slow", "twice", "swap", "busy", "clock", "db", "db_lost", "db_slow", "kill",
             "full", "torn", "huge", "cuts", "grain", "adopted", "remove", "pause", "ticks", "burst")
-# How large a seed is: (weight, guests, hosts, days in hundredths, step in s)
-SIZES = ((50, (1, 4), (1, 2), (2, 30), (10, 30, 60)),
-         (40, (1, 8), (1, 3), (20, 150), (60, 120, 300)),
-         (9, (1, 3), (1, 2), (300, 800), (300,)),
-         (1, (1, 2), (1, 2), (2800, 3100), (300,)))
+# How large a seed is: (weight, guests, hosts, looks, steps in s); looks: how often each host is
+# asked, which with the step makes the time; the last are a month and a crowd.
+SIZES = ((620, (1, 4), (1, 2), (40, 400), (10, 10, 30, 60)),
+         (340, (1, 6), (1, 3), (100, 500), (60, 120, 300)),
+         (30, (1, 3), (1, 2), (800, 2000), (120, 300)),
+         (7, (1, 2), (1, 2), (8064, 8928), (300,)),
+         (3, (100, 200), (2, 9), (20, 60), (60, 300)))
 
 
 def uuid_of(kind, n):
@@ -41,17 +44,22 @@ class Maker:
     def _frame(self, size):
         r, s = self.rng, self.s
         drawn = r.choices(SIZES, [x[0] for x in SIZES])[0][1:]
-        guests, hosts, days, steps = size or drawn
+        guests, hosts, looks, steps = size or drawn
         s.settings = {"step": r.choice(steps) * S}
         s.settings["guarded"] = s.settings["step"] * r.choice((1, 1, 2, 6))
         s.settings["deadline"] = min(r.choice((2, 5, 15)) * S, s.settings["step"] // 2)
         first = datetime(2024, 1, 1, tzinfo=timezone.utc) + timedelta(days=r.randrange(1100))
         s.start = int(first.timestamp()) * S + r.randrange(DAY // US) * US
-        s.until = s.start + r.randint(*days) * DAY // 100
+        span = r.randint(*looks) * s.settings["step"]
+        names = {z: None for z in r.choices(ZONES, k=r.randint(1, 3))}
+        if "summer" in self.has:
+            # The one zone whose summer time moves the begin of its hours within the UTC hour.
+            names = {HALF_HOUR: None, **names}
+            s.start = summer_near(s.start) - r.randrange(US, span) // US * US
+        s.until = s.start + span
         self.guest_count = r.randint(*guests)
         for i in range(r.randint(*hosts)):
             s.hosts.append((i + 1, uuid_of(0xA0, i + 1), 0))
-        names = {z: None for z in r.choices(ZONES, k=r.randint(1, 3))}
         for i in range(r.randint(1, 3)):
             s.accounts.append((1001 + i, r.choice(list(names))))
         for name in {z for _, z in s.accounts}:
@@ -110,6 +118,9 @@ class Maker:
         r, s, f = self.rng, self.s, self.s.faults
         hosts = [h[0] for h in s.hosts]
         step = s.settings["step"]
+        if "storm" in self.has:
+            for _ in range(self._count(3)):
+                self._storm()
         if "slow" in self.has:
             for a, b in self._spans(self._count(6), step, 6 * HOUR):
                 f.append(("slow", r.choice(hosts), a, b, r.choice((1, 50)), r.choice((900, 4900))))
@@ -117,7 +128,7 @@ class Maker:
             if word in self.has:
                 for a, b in self._spans(self._count(6), step // 3, 12 * HOUR):
                     f.append((word, r.choice(hosts), a, b))
-        for word in ("twice", "swap"):
+        for word in ("twice", "swap", "sharp"):
             if word in self.has:
                 for a, b in self._spans(self._count(8), step, 4 * HOUR):
                     f.append((word, r.choice(hosts), a, b))
@@ -136,6 +147,35 @@ class Maker:
             for a, b in self._spans(self._count(2), 1 * MS, HOUR):
                 f.append(("kill", 1, a, r.randrange(30), b - a))
                 f.append(("torn", 1, a, r.choice(("power", "power", "head", "garbage", "gone", "inventory"))))
+
+
+    def _storm(self):
+        """Much at once, within a few steps: what each alone would not show."""
+        r, s = self.rng, self.s
+        step = r.choice((1, 5, 20)) * s.settings["step"]
+        begin = s.start + r.randrange(s.until - s.start)
+        for word in ("full", "full", "db", "db", "db_lost", "db_slow", "kill", "kill", "kill",
+                     "torn", "down", "hang", "twice"):
+            if r.random() < 0.4:
+                continue
+            a = begin + r.randrange(12 * step)
+            b = a + r.randrange(1, 6 * step)
+            if word == "kill":
+                s.faults.append(("kill", 1, a, r.choice((0, 1, 3, 8, 20)),
+                                 r.choice((MS, S, 9 * S, 3 * step, 6 * step))))
+            elif word == "torn":
+                s.faults.append(("kill", 1, a, r.randrange(12), 5 * MS))
+                s.faults.append(("torn", 1, a, "power"))
+            elif word in ("down", "hang", "twice"):
+                s.faults.append((word, r.choice(s.hosts)[0], a, b))
+            else:
+                s.faults.append((word, 1, a, b) if word == "full" else (word, a, b))
+
+
+def summer_near(t):
+    """The next change of the half-hour zone after t."""
+    found = shifts(HALF_HOUR, t, t + 200 * DAY)
+    return found[1][0]
 
 
 def shifts(name, begin, end):

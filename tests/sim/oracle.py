@@ -9,6 +9,7 @@ when, what was known by then, what a death left durable), and telescopes between
 from bisect import bisect_left, bisect_right
 from datetime import datetime, timezone
 
+import promises
 from make import values_at
 from scenario import HOUR, MS, S, US
 
@@ -41,6 +42,7 @@ class Log:
         self.applied = []       # (index, true time, how many transactions are committed)
         self.left = None        # {resource: rows on the disk at the end}
         self.whole = False
+        self.when = {}          # index: true time, of what may be waited for
         for i, line in enumerate(text.splitlines()):
             getattr(self, "_" + line[0])(i, line)
         if self.lives:
@@ -77,6 +79,7 @@ class Log:
         self.applied.append((i, int(at), int(version)))
 
     def _I(self, i, line):
+        self.when[i] = int(line.split()[1])
         self.lives[-1].snapshots.append((i, int(line.split()[2])))
 
     def _L(self, i, line):
@@ -97,6 +100,7 @@ class Log:
         w = line.split(" ", 5)
         self.alerts.append((i, int(w[1]), w[2], w[3], w[4] == "1"))
         if w[2] == "database.down" and self.lives:
+            self.when[i] = int(w[1])
             self.lives[-1].away.append((i, w[4] == "1"))
 
     def _W(self, i, line):
@@ -112,6 +116,10 @@ class Log:
 
     def _E(self, i, line):
         self.whole = True
+
+    def refused_resources(self):
+        return {int(line.split("\t")[1]) for (kind, _), line in self.refused.items()
+                if kind == "window" and line.count("\t") > 8}
 
 
 # ---------------------------------------------------------------- what the tables said
@@ -286,7 +294,7 @@ class Series:
 
     def __init__(self, rid, kind, vm):
         self.rid, self.kind, self.vm = rid, kind, vm
-        self.at, self.read, self.index = [], [], []
+        self.at, self.read, self.index, self.when = [], [], [], []
         self.stretches = []
         self.last = None        # ns of the wall clock, of the last that counted
         self.parted = 0         # turn whose last row was ended, since another owner was seen
@@ -294,7 +302,7 @@ class Series:
     def cut(self, through):
         """A death: all after `through` (us; None: everything) was never known."""
         n = 0 if through is None else bisect_right(self.at, through * US + US - 1)
-        for x in (self.at, self.read, self.index):
+        for x in (self.at, self.read, self.index, self.when):
             del x[n:]
         while self.stretches and self.stretches[-1].first >= n:
             self.stretches.pop()
@@ -305,8 +313,9 @@ class Series:
         part = stretch.part
         first = len(self.at)
         last = self.last if self.last is not None else -1
-        for i, read, at, _, _ in answers:
+        for i, read, at, _, when in answers:
             if at > last and part.begin <= read < part.end:
+                self.when.append(when)
                 self.at.append(at)
                 self.read.append(read)
                 self.index.append(i)
@@ -320,8 +329,8 @@ class Series:
 class Watcher:
     """Works out, guest by guest, which readings counted and under which knowledge."""
 
-    def __init__(self, s, log):
-        self.s, self.log = s, log
+    def __init__(self, s, log, say):
+        self.s, self.log, self.say = s, log, say
         self.txs = s.all_txs()
         self.rules = Rules(s, self.txs)
         self.hosts = {h[0]: h for h in s.hosts}
@@ -334,9 +343,12 @@ class Watcher:
         self.versions = [v[0] for v in self.views]
         self.memory = []        # (index, run, true time) of its guarded answers that count
         out = {}
-        for life in self.log.lives:
+        for n, life in enumerate(self.log.lives):
             for series in out.values():
-                series.cut(life.durable.get(series.rid))
+                through = life.durable.get(series.rid)
+                promises.durable_soon(self.s, series, self.log.lives[n - 1], through,
+                                      self.log.refused_resources(), self.say)
+                series.cut(through)
             self._life(g, life, out)
         return out
 
@@ -362,11 +374,14 @@ class Watcher:
             if index > known_at and rid in rids:
                 best = index
                 break
-        # While the database is away what this machine kept is enough.
-        if rid in life.durable_disk:
+        # While the database is away what this machine kept is enough, unless its disk had
+        # failed before: then it has no snapshot.
+        if rid in life.durable_disk and life.kept is not None:
             for n, (index, raised) in enumerate(life.away):
                 end = life.away[n + 1][0] if n + 1 < len(life.away) else 1 << 60
-                if raised and end > known_at:
+                # An answer that brings the snapshot ends the absence in the same instant.
+                later = self.log.when.get(end, 1 << 62) > self.log.when.get(known_at, 0)
+                if raised and end > known_at and later:
                     at = max(index, known_at)
                     best = at if best is None else min(best, at)
                     break
@@ -389,8 +404,7 @@ class Watcher:
                 self._own(out.get(rid), owners, rid, view.account, since[rid])
             if view.begun is None or view.epoch is None:
                 continue
-            for run in g.runs:
-                self._run(g, run, view, version, (index, end), listed, since, owners, out)
+            self._see(g, view, version, (index, end), listed, since, owners, out)
 
     def _own(self, series, owners, rid, account, loaded):
         """Each change of the owner that was seen ends a row and begins a new one."""
@@ -406,23 +420,35 @@ class Watcher:
         if series and series.stretches and loaded is not None:
             series.parted = series.stretches[-1].turn
 
-    def _run(self, g, run, view, version, span, listed, since, owners, out):
+    def _see(self, g, view, version, span, listed, since, owners, out):
+        """What came while this was known: of the run that is known, resource by resource."""
         host = self.hosts[view.host]
-        if run.host != view.host or view.epoch != f"{host[1]}/{run.domid}":
+        runs = [r for r in g.runs if r.host == view.host and
+                view.epoch == f"{host[1]}/{r.domid}"]
+        if not runs:
             return
-        lanes = {"f": self._answers(self.log.fast.get(run.host, ()), ("f", run.host), span),
-                 "g": self._answers(self.log.guarded.get((g.rid, run.host), ()),
-                                    ("g", g.rid, run.host), span)}
-        self.memory.extend((a[0], run, a[1]) for a in lanes["g"]
-                           if run.begin <= a[1] < run.end and self._in_time(a, view))
-        for part in run.parts:
-            rid = g.rid if part.kind == "v" else next(
-                (r for r, d in listed.items() if d[0] == part.kind and d[1] == part.name), None)
-            if rid is None or since.get(rid) is None:
+        lanes = {"f": self._answers(self.log.fast.get(view.host, ()), ("f", view.host), span),
+                 "g": self._answers(self.log.guarded.get((g.rid, view.host), ()),
+                                    ("g", g.rid, view.host), span)}
+        for name, answers in lanes.items():
+            lanes[name] = [a for a in answers if self._in_time(a, view)
+                           and (a[3] is None or g.rid in a[3])]
+        self.memory.extend((a[0], run, a[1]) for a in lanes["g"] for run in runs
+                           if run.begin <= a[1] < run.end)
+        for rid, (kind, name, fresh) in listed.items():
+            parts = [(p, r) for r in runs for p in r.parts if p.kind == kind and p.name == name]
+            if since.get(rid) is None or not parts:
                 continue
-            answers = lanes["g" if part.kind == "d" else "f"]
-            self._take(g, run, part, rid, view, version, answers, since[rid], listed[rid][2],
-                       owners[rid], host, out)
+            answers = [a for a in lanes["g" if kind == "d" else "f"] if a[0] > since[rid]]
+            for part, run, some in by_part(parts, answers):
+                x = Stretch()
+                x.part, x.run, (x.account, x.turn) = part, run, owners[rid]
+                x.rule = self.rules.at(x.account, version)
+                x.begun, x.fresh, x.simulated = view.begun, fresh, bool(host[2])
+                x.epoch = f"{host[1]}/{run.domid}"
+                if rid not in out:
+                    out[rid] = Series(rid, kind, g.rid)
+                out[rid].add(x, some)
 
     def _answers(self, every, name, span):
         if name not in self.keys:
@@ -433,26 +459,26 @@ class Watcher:
     def _in_time(self, answer, view):
         return view.ended is None or answer[2] <= view.ended * US + LATE_END
 
-    def _take(self, g, run, part, rid, view, version, answers, loaded, fresh, owner, host, out):
-        answers = [a for a in answers if a[0] > loaded and (a[3] is None or g.rid in a[3])]
-        answers = [a for a in answers if self._in_time(a, view)]
-        if not answers:
-            return
-        x = Stretch()
-        x.part, x.run, x.account, x.turn = part, run, owner[0], owner[1]
-        x.rule = self.rules.at(x.account, version)
-        x.begun, x.fresh, x.simulated = view.begun, fresh, bool(host[2])
-        x.epoch = f"{host[1]}/{run.domid}"
-        if rid not in out:
-            out[rid] = Series(rid, part.kind, g.rid)
-        out[rid].add(x, answers)
+
+def by_part(parts, answers):
+    """The answers in their order, in stretches of one part: (part, run, answers)."""
+    if len(parts) == 1:
+        yield *parts[0], answers
+        return
+    at, some = None, []
+    for a in answers:
+        own = next((p for p in parts if p[0].begin <= a[1] < p[0].end), None)
+        if own is not at and some:
+            yield *at, some
+            some = []
+        at = own
+        if own is not None:
+            some.append(a)
+    if some:
+        yield *at, some
 
 
 # ---------------------------------------------------------------- rows
-
-def value_lists(part, read, piece_ats):
-    return values_at(part.pieces[max(0, bisect_right(piece_ats, read) - 1)], read)
-
 
 class Reader:
     """The counters of a part at any instant, and where they fell."""
@@ -612,7 +638,8 @@ class Rows:
         if self.x.kind == "v" and now[0] < then[0]:
             # Its process is another one, that nobody saw begin: all counts from zero.  It
             # is taken to have begun just after the last reading of the old one.
-            self.new_runs.append((self.x.index[i], self.x.at[i - 1] // US + 1))
+            begun = max(self.x.at[i - 1] // US, self._guess(i - 1, before) or before.begun)
+            self.new_runs.append((self.x.index[i], begun + 1))
             self._whole(row, now)
             return
         fell = False
@@ -658,10 +685,9 @@ class Rows:
     def _turns(self):
         self.names, self.turns = [], []
         for st in self.x.stretches:
-            name = st.epoch
-            changed = not self.names or name != self.names[-1]
+            changed = not self.names or st.epoch != self.names[-1]
             self.turns.append((self.turns[-1] if self.turns else 0) + changed)
-            self.names.append(name)
+            self.names.append(st.epoch)
 
     def line(self, row, upto=None):
         x, last = self.x, row.last if upto is None else upto
@@ -732,13 +758,13 @@ def judge(s, text):
     if not log.whole:
         v.say("the driver did not come to its end")
         return v
-    watcher = Watcher(s, log)
+    watcher = Watcher(s, log, v.say)
     actual = {}
     for line in log.windows:
         account, rid, begin, _ = line.split("\t", 3)
         actual[int(account), int(rid), int(begin)] = line
     gaps = {}
-    refused = {int(key.split("/")[1]) for kind, key in log.refused if kind == "window"}
+    refused = log.refused_resources()
     for g in s.guests:
         # What the tables refuse has no memory: a death forgets it, and the guest's own row
         # is where a run that nobody saw begin is written down.
@@ -752,6 +778,10 @@ def judge(s, text):
     for key, line in sorted(actual.items()):
         v.say(f"a row that must not be: {line}")
     compare_gaps(v, gaps, log.gaps, refused)
+    for (kind, key), line in log.refused.items():
+        if kind != "window" or line.count("\t") < 24 or not too_large(line):
+            v.say(f"put aside without need: {kind} {key} {line[:200]}")
+    promises.keep(s, log, v.say)
     for rid, count in log.left.items():
         if count > 1:
             v.say(f"{count} rows of resource {rid} lie on the disk, although the tables have all")

@@ -4,6 +4,7 @@
  * prints what it was told and when, and what the database has at the end; the judge is
  * oracle.py
  */
+#include "base/counter.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "tests/sim/sim.h"
@@ -15,6 +16,8 @@
 #define FOLDER "spool"
 #define SETTLE_NS (1800 * NS_PER_S) /* after the end, for what is still on its way */
 #define GUEST_NS (1 * NS_PER_MS)    /* a guarded call that does not hang */
+#define SHARP_NS (10 * NS_PER_S)
+#define OLD_NS (20 * NS_PER_S) /* so old is the oldest news that is told */
 
 struct play;
 
@@ -40,6 +43,12 @@ struct question {
 	bool abandoned;
 };
 
+/* Which transactions a snapshot of the inventory has seen, by its text. */
+struct snapshot {
+	uint64_t hash;
+	size_t version;
+};
+
 struct play {
 	struct scenario s;
 	int64_t now; /* true time */
@@ -61,8 +70,8 @@ struct play {
 	struct db *db;
 	size_t committed;
 	bool db_was_away;
-	char *snapshots[2]; /* texts of the last two that were read, for the kept file */
-	size_t versions[2];
+	struct snapshot *snapshots; /* all that were read, to tell the kept one */
+	size_t snapshot_count;
 	FILE *out;
 };
 
@@ -170,6 +179,7 @@ static void
 died(struct play *p)
 {
 	const struct sim_fault *k = p->killer;
+	int64_t back;
 
 	(void)fprintf(p->out, "K %lld\n", (long long)p->now);
 	/* What it had in memory is gone; the simulator lets it lie. */
@@ -189,7 +199,9 @@ died(struct play *p)
 	if (p->torn != NULL)
 		disk_tear(FOLDER, p->torn);
 	p->torn = NULL;
-	plan(p, p->now + (k->to > 0 ? k->to : 1), 0, born, NULL);
+	/* At the end it lives, to write what its lives before have left. */
+	back = p->now + k->to < p->s.until ? p->now + k->to : p->s.until;
+	plan(p, back > p->now ? back : p->now + NS_PER_MS, 0, born, NULL);
 }
 
 /* Runs a piece of the collector's code, in which it may die; then what is due. */
@@ -240,9 +252,9 @@ kept_version(struct play *p)
 
 	if (look == NULL || !keep_snapshot_read(look, &text, &e))
 		return -1;
-	for (int i = 0; i < 2; i++)
-		if (p->snapshots[i] != NULL && strcmp(p->snapshots[i], text) == 0)
-			return (long)p->versions[i];
+	for (size_t i = p->snapshot_count; i > 0; i--)
+		if (p->snapshots[i - 1].hash == counter_epoch(text))
+			return (long)p->snapshots[i - 1].version;
 	return -1;
 }
 
@@ -363,11 +375,22 @@ latency(const struct play *p, const struct sim_host *h)
 	    NS_PER_MS;
 }
 
+/* How a reading is stamped; where it is sharp often with the very end of an hour. */
+static struct instant
+stamp(const struct play *p, const struct sim_host *h, int64_t read_at)
+{
+	struct instant at = scenario_wall(&p->s, read_at);
+
+	if (scenario_fault(&p->s, "sharp", h->id, p->now) != NULL)
+		at = instant_floor(at, SHARP_NS);
+	return at;
+}
+
 static void
 fast_print(struct play *p, const struct question *q, int64_t read_at,
     const struct read_round *round)
 {
-	struct instant at = scenario_wall(&p->s, read_at);
+	struct instant at = stamp(p, q->host, read_at);
 
 	(void)fprintf(p->out, "A %lld %lld %lld %lld", (long long)p->now,
 	    (long long)q->host->id, (long long)read_at, (long long)at.ns);
@@ -384,8 +407,8 @@ fast_tell(struct play *p, struct question *q, int64_t read_at)
 	struct meter_answer a = answer_of(p, q, ANSWER_ROUND);
 	unsigned life = p->life;
 
-	world_fast(&p->s, q->host, read_at, scenario_wall(&p->s, read_at), q->wants,
-	    q->count, &a.round);
+	world_fast(q->host, read_at, stamp(p, q->host, read_at), q->wants, q->count,
+	    &a.round);
 	fast_print(p, q, read_at, &a.round);
 	deliver(p, &a);
 	return p->life == life;
@@ -395,10 +418,10 @@ fast_tell(struct play *p, struct question *q, int64_t read_at)
 static int64_t
 read_instant(const struct play *p, const struct question *q)
 {
-	int64_t took = p->now - q->asked;
+	int64_t took = p->now - q->asked < OLD_NS ? p->now - q->asked : OLD_NS;
 
 	if (took > 10 * NS_PER_MS && drawn(p, 5) % 2 == 0)
-		return q->asked + took / 3;
+		return p->now - took / 3 * 2;
 	return p->now - took / 10;
 }
 
@@ -454,7 +477,7 @@ guest_answer(struct play *p, struct question *q, const struct read_want *want)
 	const struct sim_guest *g = scenario_guest(&p->s, want->uuid);
 	const struct sim_fault *busy = scenario_fault(&p->s, "busy", g->rid, p->now);
 	struct meter_answer a = answer_of(p, q, ANSWER_IDLE);
-	struct instant at = scenario_wall(&p->s, p->now);
+	struct instant at = stamp(p, q->host, p->now);
 	unsigned life = p->life;
 
 	(void)snprintf(a.uuid, sizeof(a.uuid), "%s", want->uuid);
@@ -579,11 +602,15 @@ commit_happens(struct play *p, void *unused_what unused)
 static void
 snapshot_remember(struct play *p, const struct store_job *job)
 {
-	free(p->snapshots[0]);
-	p->snapshots[0] = p->snapshots[1];
-	p->versions[0] = p->versions[1];
-	p->snapshots[1] = mem_strdup(job->text);
-	p->versions[1] = p->committed;
+	uint64_t hash = counter_epoch(job->text);
+	size_t n = p->snapshot_count;
+
+	if (n > 0 && p->snapshots[n - 1].hash == hash)
+		return;
+	if ((n & (n - 1)) == 0)
+		p->snapshots = mem_resize(p->snapshots, n == 0 ? 1 : 2 * n,
+		    sizeof(*p->snapshots));
+	p->snapshots[p->snapshot_count++] = (struct snapshot){ hash, p->committed };
 }
 
 struct errand {
@@ -774,7 +801,7 @@ scenario_plan(struct play *p)
 		/* A moment earlier and later: answers out of order look back a little. */
 		plan(p, r->begin, 0, run_begins, r);
 		if (r->end < p->s.until)
-			plan(p, r->end + 2 * NS_PER_S, 0, run_ends, r);
+			plan(p, r->end + 2 * OLD_NS, 0, run_ends, r);
 	}
 	for (size_t i = 0; i < p->s.tx_count; i++)
 		plan(p, p->s.txs[i].at, 0, commit_happens, NULL);

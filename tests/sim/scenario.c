@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* scenario: the text that scenario.py writes; trusted, so a mistake in it only ends us */
+#include "base/counter.h"
 #include "base/mem.h"
 #include "tests/sim/sim.h"
 #include <stdlib.h>
@@ -84,14 +85,24 @@ host_read(struct reading *r)
 	(void)snprintf(h->uri, sizeof(h->uri), "sim:%lld", (long long)h->id);
 }
 
+static size_t
+bucket_of(const char *uuid)
+{
+	return counter_epoch(uuid) % SIM_BUCKETS;
+}
+
 static void
 guest_read(struct reading *r)
 {
-	struct sim_guest **place = ADD(r->s->guests, r->s->guest_count);
+	struct sim_guest *g = mem_alloc(sizeof(*g));
+	size_t b;
 
-	r->guest = *place = mem_alloc(sizeof(*r->guest));
-	r->guest->rid = number(r, 1);
-	text(r->guest->uuid, r, 2);
+	g->rid = number(r, 1);
+	text(g->uuid, r, 2);
+	b = bucket_of(g->uuid);
+	g->next = r->s->guests[b];
+	r->s->guests[b] = g;
+	r->guest = g;
 }
 
 static void
@@ -158,9 +169,10 @@ statement_read(struct reading *r)
 static const struct {
 	const char *word, *values;
 } faults[] = { { "clock", "fm" }, { "slow", "wftmM" }, { "down", "wft" },
-	{ "hang", "wft" }, { "twice", "wft" }, { "swap", "wft" }, { "db", "ft" },
-	{ "db_lost", "ft" }, { "db_slow", "ft" }, { "kill", "wfmt" }, { "torn", "wfh" },
-	{ "full", "wft" }, { "hint", "fu" }, { "event", "fwu" }, { "busy", "wfth" } };
+	{ "hang", "wft" }, { "twice", "wft" }, { "swap", "wft" }, { "sharp", "wft" },
+	{ "db", "ft" }, { "db_lost", "ft" }, { "db_slow", "ft" }, { "kill", "wfmt" },
+	{ "torn", "wfh" }, { "full", "wft" }, { "hint", "fu" }, { "event", "fwu" },
+	{ "busy", "wfth" } };
 
 static void
 fault_value(struct sim_fault *f, char letter, const struct reading *r, size_t i)
@@ -315,10 +327,11 @@ scenario_host(struct scenario *s, int64_t id)
 struct sim_guest *
 scenario_guest(struct scenario *s, const char *uuid)
 {
-	for (size_t i = 0; i < s->guest_count; i++)
-		if (strcmp(s->guests[i]->uuid, uuid) == 0)
-			return s->guests[i];
-	return NULL;
+	struct sim_guest *g = s->guests[bucket_of(uuid)];
+
+	while (g != NULL && strcmp(g->uuid, uuid) != 0)
+		g = g->next;
+	return g;
 }
 
 const struct sim_fault *

@@ -8,7 +8,7 @@
 
 /* ---- scenario.c: what scenario.py writes; all times are ns of true time */
 
-enum { SIM_NAME = 40, SIM_WORDS = 8 };
+enum { SIM_NAME = 40, SIM_WORDS = 8, SIM_BUCKETS = 16384 };
 
 struct sim_value {
 	uint64_t v, rate; /* rate: per ms */
@@ -31,6 +31,7 @@ struct sim_part {
 };
 
 struct sim_guest {
+	struct sim_guest *next; /* same bucket */
 	int64_t rid;
 	char uuid[SIM_NAME];
 };
@@ -87,12 +88,11 @@ struct scenario {
 	struct sim_zone *zones;
 	struct sim_account *accounts;
 	struct sim_host *hosts;
-	struct sim_guest **guests;
+	struct sim_guest *guests[SIM_BUCKETS]; /* by uuid */
 	struct sim_run **runs;
 	struct sim_tx *txs; /* in the order in which they are committed */
 	struct sim_fault *faults;
-	size_t zone_count, account_count, host_count, guest_count, run_count, tx_count,
-	    fault_count;
+	size_t zone_count, account_count, host_count, run_count, tx_count, fault_count;
 };
 
 must_check bool scenario_read(struct scenario *s, FILE *f, struct err *e);
@@ -106,9 +106,8 @@ struct instant scenario_wall(const struct scenario *s, int64_t t);
 
 /* ---- world.c: what a host answers; the round's memory is its own */
 
-void world_fast(struct scenario *s, const struct sim_host *h, int64_t t,
-    struct instant at, const struct read_want *wants, size_t count,
-    struct read_round *out);
+void world_fast(const struct sim_host *h, int64_t t, struct instant at,
+    const struct read_want *wants, size_t count, struct read_round *out);
 /* False: it does not run there. */
 must_check bool world_guest(const struct sim_host *h, const char *uuid, int64_t t,
     struct instant at, struct read_round *out);

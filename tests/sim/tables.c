@@ -77,6 +77,7 @@ struct db {
 	struct cut_row *cuts;
 	struct grain_row *grains;
 	struct noted *gaps, *refused;
+	bool sorted; /* devices and lifetimes are in their order */
 	size_t vm_count, device_count, lifetime_count, cut_count, grain_count, gap_count,
 	    refused_count;
 	struct resource *resources[BUCKETS];
@@ -169,6 +170,7 @@ lifetime_open(struct db *db, int64_t account, int64_t rid, int64_t from,
 			return;
 	}
 	l = ADD(db->lifetimes, db->lifetime_count);
+	db->sorted = false;
 	*l = (struct lifetime){ account, rid, from, NEVER, "", "" };
 	(void)snprintf(l->open_reason, sizeof(l->open_reason), "%s", reason);
 }
@@ -213,6 +215,7 @@ do_device(struct db *db, char **w)
 {
 	struct device_row *d = ADD(db->devices, db->device_count);
 
+	db->sorted = false;
 	d->kind = w[0][0] == 'n' ? 'n' : 'd';
 	d->rid = number(w[1]);
 	d->account = number(w[2]);
@@ -534,19 +537,60 @@ begins_a_run(const struct lifetime *l)
 	    strcmp(l->open_reason, "adopted") == 0;
 }
 
-/* The newest lifetime of a resource that began before, or NULL. */
+/* By resource, then by time. */
+static int
+lifetime_order(const void *a, const void *b)
+{
+	const struct lifetime *x = a;
+	const struct lifetime *y = b;
+
+	if (x->rid != y->rid)
+		return x->rid < y->rid ? -1 : 1;
+	return (x->from > y->from) - (x->from < y->from);
+}
+
+/* By VM, cards first. */
+static int
+device_order(const void *a, const void *b)
+{
+	const struct device_row *x = a;
+	const struct device_row *y = b;
+
+	if (x->vm != y->vm)
+		return x->vm < y->vm ? -1 : 1;
+	if (x->kind != y->kind)
+		return x->kind == 'n' ? -1 : 1;
+	return (x->rid > y->rid) - (x->rid < y->rid);
+}
+
+static void
+tables_sort(struct db *db)
+{
+	if (!db->sorted && db->device_count > 0)
+		qsort(db->devices, db->device_count, sizeof(*db->devices), device_order);
+	if (!db->sorted && db->lifetime_count > 0)
+		qsort(db->lifetimes, db->lifetime_count, sizeof(*db->lifetimes),
+		    lifetime_order);
+	db->sorted = true;
+}
+
+/* The newest lifetime of a resource that began before, or NULL; they are sorted. */
 static const struct lifetime *
 lifetime_newest(const struct db *db, int64_t rid, int64_t before)
 {
-	const struct lifetime *found = NULL;
+	const struct lifetime wanted = { .rid = rid, .from = before };
+	size_t low = 0;
+	size_t high = db->lifetime_count;
 
-	for (size_t i = 0; i < db->lifetime_count; i++) {
-		const struct lifetime *l = &db->lifetimes[i];
-		if (l->rid == rid && l->from < before &&
-		    (found == NULL || l->from > found->from))
-			found = l;
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		if (lifetime_order(&db->lifetimes[middle], &wanted) < 0)
+			low = middle + 1;
+		else
+			high = middle;
 	}
-	return found;
+	return low > 0 && db->lifetimes[low - 1].rid == rid ? &db->lifetimes[low - 1]
+							    : NULL;
 }
 
 /* The one that the present run of the process began with. */
@@ -566,16 +610,33 @@ run_begin_of(const struct db *db, int64_t rid)
 	return NULL;
 }
 
-static void
-devices_query(const struct db *db, struct rows *r, const struct vm_row *v, char kind,
-    bool fresh, int64_t begun)
+static size_t
+devices_of(const struct db *db, int64_t vm)
 {
-	for (size_t i = 0; i < db->device_count; i++) {
+	size_t low = 0;
+	size_t high = db->device_count;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		if (db->devices[middle].vm < vm)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static void
+devices_query(const struct db *db, struct rows *r, const struct vm_row *v, bool fresh,
+    int64_t begun)
+{
+	for (size_t i = devices_of(db, v->rid);
+	     i < db->device_count && db->devices[i].vm == v->rid; i++) {
 		const struct device_row *d = &db->devices[i];
-		if (d->kind != kind || d->vm != v->rid || d->removed)
+		if (d->removed)
 			continue;
 		row_add(r);
-		cell_text(r, 0, kind == 'n' ? "n" : "d");
+		cell_text(r, 0, d->kind == 'n' ? "n" : "d");
 		cell_number(r, 1, d->account);
 		cell_number(r, 2, d->rid);
 		cell_number(r, 3, d->vm);
@@ -585,20 +646,10 @@ devices_query(const struct db *db, struct rows *r, const struct vm_row *v, char 
 	}
 }
 
-static int
-device_order(const void *a, const void *b)
-{
-	const struct device_row *x = a;
-	const struct device_row *y = b;
-
-	return (x->rid > y->rid) - (x->rid < y->rid);
-}
-
 static void
 inventory_query(struct db *db, struct rows *r)
 {
-	if (db->device_count > 0)
-		qsort(db->devices, db->device_count, sizeof(*db->devices), device_order);
+	tables_sort(db);
 	for (size_t i = 0; i < db->vm_count; i++) {
 		const struct vm_row *v = &db->vms[i];
 		const struct lifetime *b = run_begin_of(db, v->rid);
@@ -618,8 +669,7 @@ inventory_query(struct db *db, struct rows *r)
 		if (l != NULL && l->to != NEVER)
 			cell_number(r, 7, l->to);
 		cell_text(r, 8, fresh ? "t" : "f");
-		devices_query(db, r, v, 'n', fresh, b != NULL ? b->from : NEVER);
-		devices_query(db, r, v, 'd', fresh, b != NULL ? b->from : NEVER);
+		devices_query(db, r, v, fresh, b != NULL ? b->from : NEVER);
 	}
 }
 
@@ -840,9 +890,10 @@ window_put(struct db *db, const struct window *w, const char *const *v)
 static struct noted *
 noted_find(struct noted *list, size_t count, const char *key)
 {
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(list[i].key, key) == 0)
-			return &list[i];
+	/* Mostly it is one of the last. */
+	for (size_t i = count; i > 0; i--)
+		if (strcmp(list[i - 1].key, key) == 0)
+			return &list[i - 1];
 	return NULL;
 }
 

@@ -143,15 +143,16 @@ is_wanted(const char *uuid, const struct read_want *wants, size_t count)
 }
 
 void
-world_fast(struct scenario *s, const struct sim_host *h, int64_t t, struct instant at,
+world_fast(const struct sim_host *h, int64_t t, struct instant at,
     const struct read_want *wants, size_t count, struct read_round *out)
 {
 	size_t most = 0;
 
-	(void)s;
 	for (struct sim_run *r = h->runs; r != NULL; r = r->next)
 		most++;
-	*out = (struct read_round){ .arena = arena_new(), .simulated = h->simulated };
+	*out = (struct read_round){ .arena = arena_new(),
+		.simulated = h->simulated,
+		.all = count == 0 };
 	out->list = arena_alloc(out->arena, most * sizeof(*out->list));
 	for (struct sim_run *r = h->runs; r != NULL; r = r->next)
 		if (r->begin <= t && t < r->end &&
