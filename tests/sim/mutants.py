@@ -1,18 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plants each defect of mutants/*.patch in a scratch copy of its file and sees that seeds find it:
-a simulator that finds nothing proves nothing.
-
-  mutants.py [--seeds N] [--jobs N] [--sample N] [NAME...]
-"""
-import argparse
+a simulator that finds nothing proves nothing."""
 import os
 import re
 import shlex
 import subprocess
-import sys
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
 from pathlib import Path
 
 import scenario
@@ -49,62 +45,41 @@ class Recipe:
         return f"{folder}/play"
 
 
-def hunt(program, seeds, jobs):
+def hunt(program, seeds):
     """The case or seed that finds it first, and its complaint; or None."""
     import sim      # which runs us too
     for f in sim.cases():
         v = sim.verdict(scenario.parse(Path(f).read_text()), program)
         if v.complaints:
             return f"case {Path(f).stem}", v.complaints[0]
-    with ProcessPoolExecutor(jobs) as pool:
-        for first in range(0, seeds, 8 * jobs):
-            some = [pool.submit(sim.one, n, program)
-                    for n in range(first, min(seeds, first + 8 * jobs))]
-            for f in as_completed(some):
-                seed, complaints = f.result()[:2]
-                if complaints:
-                    pool.shutdown(wait=True, cancel_futures=True)
-                    return f"seed {seed}", complaints[0]
+    for seed in range(seeds):
+        complaints = sim.one(seed, program)[1]
+        if complaints:
+            return f"seed {seed}", complaints[0]
     return None
 
 
-def one(recipe, patch, seeds, jobs):
+def one(recipe, patch, seeds):
+    """Whether it was found, and what is to be told of it."""
     begun = time.monotonic()
     try:
         with tempfile.TemporaryDirectory(prefix="jeoul-mutant-") as folder:
-            found = hunt(recipe.build(patch, folder), seeds, jobs)
+            found = hunt(recipe.build(patch, folder), seeds)
     except RuntimeError as e:
-        print(f"FAILED: {patch.stem}: can't be planted:\n  " + str(e).replace("\n", "\n  "))
-        return False
+        return False, f"FAILED: {patch.stem}: can't be planted:\n  " + str(e).replace("\n", "\n  ")
     took = time.monotonic() - begun
     if found is None:
-        print(f"FAILED: {patch.stem}: {seeds} seeds don't find it ({took:.1f} s)", flush=True)
-        return False
-    print(f"found {patch.stem} by {found[0]} in {took:.1f} s: "
-          f"{found[1].splitlines()[0][:60]}", flush=True)
-    return True
+        return False, f"FAILED: {patch.stem}: {seeds} seeds don't find it ({took:.1f} s)"
+    return True, (f"found {patch.stem} by {found[0]} in {took:.1f} s: "
+                  f"{found[1].splitlines()[0][:60]}")
 
 
-def run_some(jobs, sample=None, names=(), seeds=400):
+def run_all(jobs, names=(), seeds=400):
     patches = [x for x in sorted(PATCHES.glob("*.patch")) if not names or x.stem in names]
-    if sample:      # evenly from all, so that each file has its turn
-        patches = patches[::max(1, len(patches) // sample)][:sample]
     recipe = Recipe()
-    good = sum(one(recipe, x, seeds, jobs) for x in patches)
+    good = 0
+    with ProcessPoolExecutor(jobs) as pool:
+        for ok, text in pool.map(one, repeat(recipe), patches, repeat(seeds)):
+            print(text, flush=True)
+            good += ok
     return good, len(patches) - good
-
-
-def main():
-    p = argparse.ArgumentParser()
-    p.add_argument("--seeds", type=int, default=400)
-    p.add_argument("--jobs", type=int, default=os.cpu_count())
-    p.add_argument("--sample", type=int)
-    p.add_argument("names", nargs="*")
-    a = p.parse_args()
-    good, bad = run_some(a.jobs, a.sample, a.names, a.seeds)
-    print(f"{good} passed, {bad} failed, 0 skipped")
-    return 0 if good and not bad else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

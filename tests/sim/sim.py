@@ -2,7 +2,8 @@
 """Runs seeds and files through the driver and the judge, and shrinks what fails.
 
   sim.py check                                      what make check runs
-  sim.py soak                                       what make soak runs
+  sim.py soak-sim                                   what make soak runs
+  sim.py mutants [NAME...]                          whether seeds find each planted defect
   sim.py run [--jobs N] FIRST COUNT                 seeds FIRST to FIRST+COUNT-1
   sim.py file FILE...                               scenarios as text (cases/*.sim)
   sim.py outage [GUESTS]                            database away, two deaths: the same totals
@@ -130,7 +131,7 @@ def check(jobs):
     yield run_files(cases())
     yield run_seeds(0, 1000, jobs)
     yield run_outage(300)
-    yield mutants.run_some(jobs, sample=3)
+    yield mutants.run_all(jobs)
 
 
 def soak(jobs):
@@ -138,7 +139,7 @@ def soak(jobs):
     yield run_seeds(0, 10000, jobs)
     yield run_outage(10000)
     yield run_month(1000, 3600)
-    yield mutants.run_some(jobs)
+    yield mutants.run_all(jobs)
 
 
 def load(what):
@@ -148,8 +149,9 @@ def load(what):
 def main():
     p = argparse.ArgumentParser()
     sub = p.add_subparsers(dest="what", required=True)
-    for name in ("check", "soak"):
+    for name in ("check", "soak-sim"):
         sub.add_parser(name)
+    sub.add_parser("mutants").add_argument("names", nargs="*")
     run = sub.add_parser("run")
     run.add_argument("--jobs", type=int, default=os.cpu_count())
     run.add_argument("first", type=int)
@@ -174,7 +176,8 @@ def main():
     if a.what == "shrink":
         return shrink.main(load(a.seed), verdict, a.out)
     jobs = os.cpu_count()
-    parts = {"check": lambda: check(jobs), "soak": lambda: soak(jobs),
+    parts = {"check": lambda: check(jobs), "soak-sim": lambda: soak(jobs),
+             "mutants": lambda: [mutants.run_all(jobs, names=a.names)],
              "run": lambda: [run_seeds(a.first, a.count, a.jobs)],
              "outage": lambda: [run_outage(a.guests)],
              "month": lambda: [run_month(a.guests, a.step)],
