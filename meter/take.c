@@ -50,7 +50,7 @@ struct sight {
  * it, also those that are higher by now.  It is taken to have begun just after the last
  * reading of the old one; that guess ("!") stands in the epoch of the guest's own row, so
  * it is known after a restart too, and stays when provision notices later: nothing is
- * counted twice.
+ * counted twice.  Until that row is known its cards and disks wait with it.
  */
 static void
 run_find(struct sight *g, const struct meter_vm *v)
@@ -177,7 +177,7 @@ nics_take(struct meter *m, struct meter_vm *v, const struct sight *g)
 		struct series *card = inventory_device(v->nics, n->mac);
 		char epoch[SERIES_EPOCH_MAX];
 		struct series_reading r = reading_of(g, epoch);
-		if (card == NULL)
+		if (card == NULL || !v->vm.loaded)
 			continue; /* plugged in just now: the tables follow */
 		epoch_of(epoch, g, n->port);
 		reading_set(&r, FIELD_NET_RX, n->rx_bytes);
@@ -252,7 +252,7 @@ take_guarded(struct meter *m, struct meter_vm *v, const struct sight *g)
 	for (size_t i = 0; i < vm->disk_count; i++) {
 		struct series *s = inventory_device(v->volumes, vm->disks[i].target);
 		struct series_reading r = reading_of(g, epoch);
-		if (s == NULL)
+		if (s == NULL || !v->vm.loaded)
 			continue;
 		disk_reading(&r, &vm->disks[i]);
 		gap_note(m, s, &r, g->known, m->set.guarded_ns,

@@ -366,9 +366,9 @@ class GuestMaker:
         self.tx(seen, ("close", self.g.rid, self.stamp(switch), "migrated"),
                 ("at", self.g.rid, to[0], self._epoch(to, domid)),
                 ("open", self.g.rid, self.stamp(switch), "migrated"))
-        if to == host:
-            begin = run.end   # on one host there is one process at a time
-        self._live(begin, to, domid, since=seen)
+        # On one host there is one process of it at a time, also if it comes back at once.
+        begin = max([begin] + [r.end for r in self.g.runs if r.host == to[0]])
+        self._live(begin, to, domid, since=max(seen, begin))
 
     def _remove(self, run, host, end):
         self.tx(end + self._delay(), ("close", self.g.rid, self.stamp(end), "destroyed"),

@@ -401,12 +401,14 @@ class Watcher:
             for rid in listed:
                 if rid not in since:
                     since[rid] = self._loaded_at(life, rid, index)
-                self._own(out.get(rid), owners, rid, view.account, since[rid])
+                # Whose it was before that was known says nothing of where its row ends.
+                if since[rid] is not None and since[rid] < end:
+                    self._own(out.get(rid), owners, rid, view.account)
             if view.begun is None or view.epoch is None:
                 continue
             self._see(g, view, version, (index, end), listed, since, owners, out)
 
-    def _own(self, series, owners, rid, account, loaded):
+    def _own(self, series, owners, rid, account):
         """Each change of the owner that was seen ends a row and begins a new one."""
         if rid not in owners:
             last = series.stretches[-1] if series and series.stretches else None
@@ -417,7 +419,7 @@ class Watcher:
             return
         self.turns += 1
         owners[rid] = (account, self.turns)
-        if series and series.stretches and loaded is not None:
+        if series and series.stretches:
             series.parted = series.stretches[-1].turn
 
     def _see(self, g, view, version, span, listed, since, owners, out):
@@ -437,9 +439,11 @@ class Watcher:
                            if run.begin <= a[1] < run.end)
         for rid, (kind, name, fresh) in listed.items():
             parts = [(p, r) for r in runs for p in r.parts if p.kind == kind and p.name == name]
-            if since.get(rid) is None or not parts:
+            # Which run it is stands in the guest's own row: its devices wait for that.
+            known = [since.get(rid), since.get(g.rid)]
+            if None in known or max(known) >= span[1] or not parts:
                 continue
-            answers = [a for a in lanes["g" if kind == "d" else "f"] if a[0] > since[rid]]
+            answers = [a for a in lanes["g" if kind == "d" else "f"] if a[0] > max(known)]
             for part, run, some in by_part(parts, answers):
                 x = Stretch()
                 x.part, x.run, (x.account, x.turn) = part, run, owners[rid]
