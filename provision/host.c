@@ -134,8 +134,45 @@ hosts_give_back(struct hosts *all, struct host *h, int64_t again_ns)
 	(void)pthread_mutex_unlock(&all->lock);
 }
 
+static struct seen_event *
+left_find(struct host *h, const char *uuid)
+{
+	for (size_t i = 0; i < HOST_LEFT_MOST; i++)
+		if (strcmp(h->left[i].uuid, uuid) == 0)
+			return &h->left[i];
+	return NULL;
+}
+
 static void
-event_came(void *context, const char *uuid, struct instant at)
+left_note(struct host *h, const char *uuid, struct instant at, enum hv_change change)
+{
+	struct seen_event *s = left_find(h, uuid);
+
+	if (change == HV_STARTED && s != NULL)
+		s->uuid[0] = '\0';
+	if (change != HV_LEFT)
+		return;
+	if (s == NULL)
+		s = &h->left[h->left_next++ % HOST_LEFT_MOST];
+	(void)snprintf(s->uuid, sizeof(s->uuid), "%s", uuid);
+	s->at = at;
+}
+
+bool
+host_left(struct host *h, const char *uuid, struct instant *at)
+{
+	const struct seen_event *s;
+
+	(void)pthread_mutex_lock(&h->all->lock);
+	s = left_find(h, uuid);
+	if (s != NULL)
+		*at = s->at;
+	(void)pthread_mutex_unlock(&h->all->lock);
+	return s != NULL;
+}
+
+static void
+event_came(void *context, const char *uuid, struct instant at, enum hv_change change)
 {
 	struct host *h = context;
 	struct hosts *all = h->all;
@@ -146,6 +183,7 @@ event_came(void *context, const char *uuid, struct instant at)
 							 : HOST_EVENTS_MOST - 1];
 	(void)snprintf(s->uuid, sizeof(s->uuid), "%s", uuid);
 	s->at = at;
+	left_note(h, uuid, at, change);
 	h->due.ns = 0;
 	(void)pthread_cond_broadcast(&all->changed);
 	(void)pthread_mutex_unlock(&all->lock);

@@ -8,7 +8,7 @@
 #include "provision/hv.h"
 #include <pthread.h>
 
-enum { HOST_EVENTS_MOST = 256 };
+enum { HOST_EVENTS_MOST = 256, HOST_LEFT_MOST = 64 };
 
 struct seen_event {
 	char uuid[HV_UUID_MAX];
@@ -33,6 +33,9 @@ struct host {
 	struct seen_event
 	    events[HOST_EVENTS_MOST]; /* ring: instants of libvirt's events */
 	size_t event_count;
+	/* ring: guests whose run goes on elsewhere, and since when; "": none */
+	struct seen_event left[HOST_LEFT_MOST];
+	size_t left_next;
 };
 
 /* All hosts; the lock guards the list, busy, due and events, never a libvirt call. */
@@ -51,6 +54,8 @@ struct host *hosts_take(struct hosts *all);
 void hosts_give_back(struct hosts *all, struct host *h, int64_t again_ns);
 /* The instant of the last event for that domain, forgotten by asking; false: none. */
 bool host_event_take(struct host *h, const char *uuid, struct instant *at);
+/* libvirt said that this domain left for another host, and it did not come back. */
+bool host_left(struct host *h, const char *uuid, struct instant *at);
 
 void host_events_forget(struct host *h, struct instant until);
 

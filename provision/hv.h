@@ -16,7 +16,9 @@ struct hv_domain {
 	char *name;
 	int64_t id; /* of this run; -1 when it does not run */
 	enum hv_state state;
-	bool crashed; /* why it is stopped */
+	bool crashed;  /* why it is stopped */
+	bool arriving; /* not yet here: its run is still the other host's */
+	bool arrived;  /* its run began on another host */
 	int vcpus;
 	uint64_t memory_bytes;
 };
@@ -35,8 +37,15 @@ struct hv_facts {
  */
 struct hv;
 
+/* What an event says beside "look at it". */
+enum hv_change {
+	HV_CHANGED,
+	HV_STARTED,
+	HV_LEFT, /* its run goes on elsewhere */
+};
 /* Called from libvirt's event thread: a domain started, stopped, ... at about `at`. */
-typedef void (*hv_event)(void *context, const char *uuid, struct instant at);
+typedef void (
+    *hv_event)(void *context, const char *uuid, struct instant at, enum hv_change change);
 
 /* Once per process: the thread that runs libvirt's events and keep-alive. */
 must_check bool hv_init(struct err *e);

@@ -118,14 +118,24 @@ hv_init(struct err *e)
 }
 
 static int
-lifecycle(virConnectPtr unused_link unused, virDomainPtr domain, int unused_event unused,
-    int unused_detail unused, void *context)
+lifecycle(virConnectPtr unused_link unused, virDomainPtr domain, int event, int detail,
+    void *context)
 {
 	struct hv *hv = context;
 	char uuid[VIR_UUID_STRING_BUFLEN];
+	enum hv_change change = HV_CHANGED;
 
+	/* The guest has switched itself off; its run ends with its process, which is told
+	 * by another event, sometimes a second later. */
+	if (event == VIR_DOMAIN_EVENT_SHUTDOWN)
+		return 0;
+	if (event == VIR_DOMAIN_EVENT_STARTED)
+		change = HV_STARTED;
+	else if (event == VIR_DOMAIN_EVENT_STOPPED &&
+	    detail == VIR_DOMAIN_EVENT_STOPPED_MIGRATED)
+		change = HV_LEFT;
 	if (virDomainGetUUIDString(domain, uuid) == 0)
-		hv->event(hv->context, uuid, clock_now());
+		hv->event(hv->context, uuid, clock_now(), change);
 	return 0;
 }
 
@@ -247,6 +257,11 @@ domain_fill(virDomainPtr d, struct hv_domain *out, struct err *e)
 	    (state == VIR_DOMAIN_SHUTOFF &&
 		(reason == VIR_DOMAIN_SHUTOFF_CRASHED ||
 		    reason == VIR_DOMAIN_SHUTOFF_FAILED));
+	out->arriving = state == VIR_DOMAIN_PAUSED &&
+	    (reason == VIR_DOMAIN_PAUSED_MIGRATION ||
+		reason == VIR_DOMAIN_PAUSED_STARTING_UP);
+	out->arrived = state == VIR_DOMAIN_RUNNING &&
+	    reason == VIR_DOMAIN_RUNNING_MIGRATED;
 	out->vcpus = info.nrVirtCpu > 0 ? info.nrVirtCpu : 1;
 	out->memory_bytes = (uint64_t)info.maxMem * 1024;
 	return true;

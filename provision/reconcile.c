@@ -12,6 +12,8 @@
 
 #define LOOK_EVERY_NS (10 * NS_PER_S)
 #define RETRY_FIRST_NS (NS_PER_S / 2)
+/* Who left for another host is told there within this time, or has ended. */
+#define ARRIVAL_NS (10 * NS_PER_S)
 #define MEMORY_MOST ((uint64_t)1 << 50)
 
 struct sight {
@@ -299,14 +301,73 @@ known_elsewhere(struct db *db, const char *uuid)
 	return !db_query(db, STMT_VM_KNOWN, DB_ARGS(uuid), &r, &e) || rows_bool(r, 0, 0);
 }
 
+/* One run on two hosts: not a moment between them, and none of them twice. */
+static bool
+follow_write(struct db *db, void *context, struct err *e)
+{
+	struct sight *s = context;
+	const struct hv_domain *d = s->domain;
+	char epoch[96];
+
+	epoch_text(s->host, d, epoch);
+	if (is_running(s->vm.state) &&
+	    !vm_running_close(db, &s->vm, s->at, "migrated", e))
+		return false;
+	s->vm.host_id = s->host->id;
+	return db_run(db, STMT_VM_PLACE,
+		   DB_ARGS(DB_NUMBER(s->vm.account_id), DB_NUMBER(s->vm.id),
+		       DB_NUMBER(s->host->id)),
+		   NULL, e) &&
+	    vm_running_open(db, &s->vm, s->at, d->arrived ? "migrated" : "started", e) &&
+	    vm_state_set(db, &s->vm, state_word(d->state), s->at, epoch, NULL, e);
+}
+
+/*
+ * A guest of another host that runs here.  It is believed at once if libvirt says that
+ * its run came from there, else when it does not run there any more: a copy of its
+ * definition is not the guest.
+ */
+static void
+follow(struct host *h, struct db *db, const struct hv_domain *d)
+{
+	scoped(rows_clear) struct rows *r = NULL;
+	struct sight s = { .host = h, .domain = d, .at = clock_now() };
+	struct err e = ERR_INIT;
+	const char *left;
+
+	if ((d->state != HV_RUNNING && d->state != HV_PAUSED) || d->arriving)
+		return;
+	if (!db_query(db, STMT_VM_ELSEWHERE, DB_ARGS(d->uuid, DB_NUMBER(h->id)), &r,
+		&e) ||
+	    rows_count(r) == 0)
+		return;
+	vm_from_row(&s.vm, r, 0);
+	if (s.vm.busy || (is_running(s.vm.state) && !d->arrived))
+		return;
+	s.vm.simulated = h->simulated;
+	(void)host_event_take(h, d->uuid, &s.at);
+	left = rows_text(r, 0, 15);
+	if (d->arrived && left != NULL && !instant_parse(&s.at, left, &e))
+		return;
+	if (db_transaction(db, follow_write, &s, &e))
+		event_note(db, s.vm.account_id, "VM.MIGRATE", d->uuid,
+		    "it runs on host %s now, was on host %s", h->name,
+		    rows_text(r, 0, 14));
+	else
+		log_warning("host %s: vm %s has come from another host: %s: tried again",
+		    h->name, d->uuid, e.text);
+}
+
 static void
 adopt(struct host *h, struct db *db, const struct hv_domain *d)
 {
 	struct sight s = { .host = h, .domain = d, .at = clock_now() };
 	struct err e = ERR_INIT;
 
-	if (known_elsewhere(db, d->uuid))
+	if (known_elsewhere(db, d->uuid)) {
+		follow(h, db, d);
 		return;
+	}
 	(void)snprintf(s.vm.uuid, sizeof(s.vm.uuid), "%s", d->uuid);
 	(void)snprintf(s.vm.name, sizeof(s.vm.name), "%.120s", d->name);
 	s.vm.host_id = h->id;
@@ -362,6 +423,24 @@ job_hurry(struct host *h, struct db *db, const char *uuid)
 		log_debug("%s", e.text); /* it looks by itself, only later */
 }
 
+/* When what is seen came to be.  False: it left for another host, which will tell soon.
+ */
+static bool
+sight_time(struct sight *s)
+{
+	bool runs = s->domain != NULL && s->domain->id >= 0;
+	struct instant left;
+	struct instant now = clock_now();
+
+	s->at = now;
+	s->has_event = host_event_take(s->host, s->vm.uuid, &s->at);
+	if (runs || !is_running(s->vm.state) || !host_left(s->host, s->vm.uuid, &left))
+		return true;
+	s->at = left;
+	s->has_event = true;
+	return now.ns - left.ns > ARRIVAL_NS;
+}
+
 static bool
 compare(struct host *h, struct db *db, const struct hv_domain *list, size_t count,
     struct err *e)
@@ -380,8 +459,8 @@ compare(struct host *h, struct db *db, const struct hv_domain *list, size_t coun
 		s.vm.host_id = h->id;
 		s.vm.simulated = h->simulated;
 		s.domain = domain_of(list, count, s.vm.uuid);
-		s.at = clock_now();
-		s.has_event = host_event_take(h, s.vm.uuid, &s.at);
+		if (!sight_time(&s))
+			continue;
 		if (!db_transaction(db, s.domain != NULL ? observe : gone, &s, e))
 			return false;
 	}

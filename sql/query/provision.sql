@@ -82,6 +82,17 @@ where n.account_id = $1::bigint and n.vm_id = $2::bigint and n.removed is null o
 -- In the bin counts too, and so does what has just gone: libvirt may still list it.
 select exists (select from vm where uuid = $1::uuid
     and (removed is null or expunged is null and not adopted or removed > now() - interval '1 minute'))
+-- name: vm_elsewhere
+-- As vm_of_host, of one that is written down on another host; that host's name, and when it left
+-- there if that was just now.
+select v.account_id, v.id, v.uuid, v.name, v.state, v.desired, v.adopted, v.vcpus, v.memory_bytes, v.epoch,
+    exists (select from job j where j.object_uuid = v.uuid and j.state in ('pending', 'running')) as busy,
+    v.offering_id, v.template_id, v.held_host_id is not null as holds, h.name,
+    (select case when l.valid_to > now() - interval '1 minute' then l.valid_to end from lifetime l
+        where l.account_id = v.account_id and l.resource_id = v.id and l.kind = 'running'
+        order by l.valid_from desc limit 1)
+from vm v join host h on h.id = v.host_id
+where v.uuid = $1::uuid and v.host_id <> $2::bigint and v.removed is null
 -- name: vm_adopt
 insert into vm (account_id, uuid, name, instance_name, host_id, adopted, vcpus, memory_bytes, desired, state,
     state_at, epoch, created)
