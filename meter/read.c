@@ -31,6 +31,7 @@ struct reader {
 	bool simulated;
 	struct known *known[KNOWN_BUCKETS];
 	int watches[WATCHES]; /* ids of the events asked for, -1: none */
+	virVcpuInfo vcpus[READ_VCPUS_MOST];
 };
 
 static bool
@@ -391,35 +392,42 @@ nics_take(struct reader *r, struct arena *a, struct read_vm *vm,
 }
 
 static void
-vcpus_take(struct arena *a, struct read_vm *vm, virDomainPtr d, int most)
+vcpus_take(struct reader *r, struct arena *a, struct read_vm *vm, virDomainPtr d)
 {
-	virVcpuInfo *info = mem_array((size_t)most, sizeof(*info));
-	int n = virDomainGetVcpus(d, info, most, NULL, 0);
+	int n = virDomainGetVcpus(d, r->vcpus, READ_VCPUS_MOST, NULL, 0);
 
-	if (n > READ_VCPUS_MOST)
-		n = READ_VCPUS_MOST;
 	vm->vcpu_ns = n > 0 ? arena_alloc(a, (size_t)n * sizeof(*vm->vcpu_ns)) : NULL;
 	for (int i = 0; i < n; i++)
-		vm->vcpu_ns[vm->vcpu_count++] = info[i].cpuTime;
-	free(info);
+		vm->vcpu_ns[vm->vcpu_count++] = r->vcpus[i].cpuTime;
+}
+
+/* Asked last: of a process that ends meanwhile libvirt says 0 without an error. */
+static bool
+cpu_take(struct reader *r, struct read_vm *vm, virDomainPtr d)
+{
+	virDomainInfo info;
+
+	if (virDomainGetInfo(d, &info) < 0 || info.state == VIR_DOMAIN_SHUTOFF ||
+	    (info.cpuTime == 0 && !r->simulated))
+		return false;
+	vm->cpu_ns = info.cpuTime;
+	vm->memory_kib = info.memory;
+	return true;
 }
 
 /* False: it stopped while we looked, or says nothing: left out, which is never zero. */
 static bool
 fast_one(struct reader *r, struct arena *a, struct read_vm *vm, virDomainStatsRecordPtr s)
 {
-	virDomainInfo info;
 	unsigned id = virDomainGetID(s->dom);
 
 	memset(vm, 0, sizeof(*vm));
-	if (id == (unsigned)-1 || virDomainGetUUIDString(s->dom, vm->uuid) < 0 ||
-	    virDomainGetInfo(s->dom, &info) < 0)
+	if (id == (unsigned)-1 || virDomainGetUUIDString(s->dom, vm->uuid) < 0)
 		return false;
 	vm->domain_id = (int64_t)id;
-	vm->cpu_ns = info.cpuTime;
-	vm->memory_kib = info.memory;
-	if (info.nrVirtCpu > 0)
-		vcpus_take(a, vm, s->dom, info.nrVirtCpu); /* the test driver has none */
+	vcpus_take(r, a, vm, s->dom);
+	if (!cpu_take(r, vm, s->dom))
+		return false;
 	nics_take(r, a, vm, s);
 	vm->at = clock_now();
 	vm->fast = true;
