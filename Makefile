@@ -173,12 +173,12 @@ soak-billing: build
 	cd tests/system && BILLING_ACCOUNTS=2000 BILLING_KILLS=200 BUILD=$(BUILD) /usr/bin/python3 -m pytest -q -s \
 		-p no:cacheprovider --timeout 7200 test_billing_kills.py
 # What make check has no time for: 10,000 seeds and every planted defect in the simulator, a guest
-# that hangs for five minutes among nine others.
+# that hangs for five minutes among nine others, thirty lives of ten deeds.
 .PHONY: soak soak-guests
 soak: soak-sim soak-guests
 soak-guests: build
-	cd tests/system && STOPPED_S=300 BUILD=$(BUILD) /usr/bin/python3 -m pytest -q -s \
-		-p no:cacheprovider --timeout 3600 test_stopped_guest.py
+	cd tests/system && STOPPED_S=300 GUEST_LIVES=30 BUILD=$(BUILD) /usr/bin/python3 -m pytest -q -s \
+		-p no:cacheprovider --timeout 3600 test_stopped_guest.py test_guest_lives.py
 
 fresh:
 	@tests/fresh $(FRESH)
