@@ -8,10 +8,12 @@ select 'h', h.id, h.uuid, h.name, h.uri, h.simulated, c.cpu_total_ns,
 from host h left join host_contact c on c.host_id = h.id
 where h.removed is null and h.state <> 'Removed' order by h.id
 -- name: meter_zones
--- Zones whose hours begin inside a UTC hour, for 40 days: since when, how many seconds after it.
+-- Zones whose hours begin inside a UTC hour, for 40 days: since when, how many seconds after it.  A
+-- collector whose clock is a little behind still needs those of before a change.
 with zones as (
     select distinct a.timezone as zone from account a
-    where a.removed is null and exists (select from (values (now()), (now() + interval '40 days')) x (t)
+    where a.removed is null and exists (
+        select from (values (now() - interval '3 hours'), (now()), (now() + interval '40 days')) x (t)
         where extract(minute from date_trunc('hour', t) at time zone a.timezone) <> 0)
 ), marks as (
     select zone, t, (3600 - extract(minute from t at time zone zone)::integer * 60) % 3600 as shift
@@ -24,9 +26,9 @@ select 'z', zone, (extract(epoch from t) * 1000000)::bigint, shift from changes
 where before is distinct from shift order by zone, t
 -- name: meter_accounts
 select 'a', a.id, a.timezone, coalesce(g.seconds, 0) from account a left join meter_grain g on g.account_id = a.id
-where a.removed is null and (g.seconds is not null
-    or extract(minute from date_trunc('hour', now()) at time zone a.timezone) <> 0
-    or extract(minute from date_trunc('hour', now() + interval '40 days') at time zone a.timezone) <> 0)
+where a.removed is null and (g.seconds is not null or exists (
+    select from (values (now() - interval '3 hours'), (now()), (now() + interval '40 days')) x (t)
+    where extract(minute from date_trunc('hour', t) at time zone a.timezone) <> 0))
 order by a.id
 -- name: meter_cuts
 -- A change of the tariff inside an hour.

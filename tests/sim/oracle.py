@@ -302,6 +302,8 @@ class Series:
     def cut(self, through):
         """A death: all after `through` (us; None: everything) was never known."""
         n = 0 if through is None else bisect_right(self.at, through * US + US - 1)
+        if n < len(self.at):
+            self.parted = 0     # the row that was ended is one of those
         for x in (self.at, self.read, self.index, self.when):
             del x[n:]
         while self.stretches and self.stretches[-1].first >= n:

@@ -432,9 +432,9 @@ static bool
 zone_shifted(const struct db *db, const char *zone)
 {
 	int64_t hour = db->now / HOUR_US * HOUR_US;
-	int64_t later = (db->now + 40 * DAY_US) / HOUR_US * HOUR_US;
 
-	return shift_at(db, zone, hour) != 0 || shift_at(db, zone, later) != 0;
+	return shift_at(db, zone, hour - 3 * HOUR_US) != 0 ||
+	    shift_at(db, zone, hour) != 0 || shift_at(db, zone, hour + 40 * DAY_US) != 0;
 }
 
 static void
