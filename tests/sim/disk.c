@@ -565,6 +565,23 @@ is_whole(sqlite3 *db)
 	return whole;
 }
 
+/* "wACCOUNT RESOURCE FROM TO ...": us */
+static int64_t
+end_of(const char *payload)
+{
+	struct instant to = { 0 };
+	struct err e = ERR_INIT;
+	char text[CLOCK_TEXT_MAX];
+
+	for (int i = 0; i < 3 && payload != NULL; i++)
+		payload = strchr(payload, '\t') != NULL ? strchr(payload, '\t') + 1
+							: NULL;
+	if (payload == NULL)
+		return 0;
+	(void)snprintf(text, sizeof(text), "%.*s", (int)strcspn(payload, "\t"), payload);
+	return instant_parse(&to, text, &e) ? to.ns / NS_PER_US : 0;
+}
+
 /* "account/resource/window begin" */
 static void
 newest_print(sqlite3_stmt *st, FILE *out)
@@ -573,8 +590,9 @@ newest_print(sqlite3_stmt *st, FILE *out)
 		const char *key = (const char *)sqlite3_column_text(st, 0);
 		const char *id = key != NULL ? strchr(key, '/') : NULL;
 		if (id != NULL && key[0] >= '0' && key[0] <= '9')
-			(void)fprintf(out, "D %lld %lld disk\n",
-			    strtoll(id + 1, NULL, 10), sqlite3_column_int64(st, 1));
+			(void)fprintf(out, "D %lld %lld disk %lld\n",
+			    strtoll(id + 1, NULL, 10), sqlite3_column_int64(st, 1),
+			    (long long)end_of((const char *)sqlite3_column_text(st, 2)));
 	}
 }
 
@@ -591,8 +609,8 @@ disk_newest(const char *path, FILE *out)
 	if (sqlite3_open_v2("look.db", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
 		NULL) == SQLITE_OK &&
 	    is_whole(db) &&
-	    sqlite3_prepare_v2(db, "select key, rank from record", -1, &st, NULL) ==
-		SQLITE_OK)
+	    sqlite3_prepare_v2(db, "select key, rank, payload from record", -1, &st,
+		NULL) == SQLITE_OK)
 		newest_print(st, out);
 	(void)sqlite3_finalize(st);
 	(void)sqlite3_close(db);

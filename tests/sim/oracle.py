@@ -26,8 +26,8 @@ class Life:
 
     def __init__(self, index, at):
         self.index, self.at = index, at
-        self.durable = {}       # resource: us, through of its newest row that is anywhere
-        self.durable_disk = {}
+        self.durable = {}       # resource: us, through and end of its newest row anywhere
+        self.durable_disk = set()
         self.kept = None        # version of the snapshot on its disk
         self.snapshots = []     # (index, version)
         self.loads = []         # (index, set of resources)
@@ -56,14 +56,15 @@ class Log:
         self.left = {}
 
     def _D(self, i, line):
-        _, rid, through, where = line.split()
+        _, rid, through, where, end = line.split()
         if self.left is not None:
             self.left[int(rid)] = self.left.get(int(rid), 0) + 1
             return
-        life, us = self.lives[-1], int(through) if where == "db" else int(through) // US
-        life.durable[int(rid)] = max(life.durable.get(int(rid), us), us)
+        # On the disk a row that is over comes after the same row while it was open.
+        life, ns = self.lives[-1], int(through) * (US if where == "db" else 1)
+        life.durable[int(rid)] = max(life.durable.get(int(rid), (ns, 0)), (ns, int(end)))
         if where == "disk":
-            life.durable_disk[int(rid)] = max(life.durable_disk.get(int(rid), us), us)
+            life.durable_disk.add(int(rid))
 
     def _V(self, i, line):
         version = int(line.split()[1])
@@ -299,16 +300,16 @@ class Series:
         self.last = None        # ns of the wall clock, of the last that counted
         self.parted = 0         # turn whose last row was ended, since another owner was seen
 
-    def cut(self, through):
-        """A death: all after `through` (us; None: everything) was never known."""
+    def cut(self, through, end):
+        """A death: all after `through` (us; None: everything) was never known, and whether
+        the row up to there was ended says its end."""
         n = 0 if through is None else bisect_right(self.at, through * US + US - 1)
-        if n < len(self.at):
-            self.parted = 0     # the row that was ended is one of those
         for x in (self.at, self.read, self.index, self.when):
             del x[n:]
         while self.stretches and self.stretches[-1].first >= n:
             self.stretches.pop()
         self.last = through * US if n else None
+        self.parted = self.stretches[-1].turn if n and end == through else 0
 
     def add(self, stretch, answers, at_of=None):
         """Answers that hold this part; rule 1 of 2.6: not later than the last is nothing."""
@@ -347,10 +348,11 @@ class Watcher:
         out = {}
         for n, life in enumerate(self.log.lives):
             for series in out.values():
-                through = life.durable.get(series.rid)
+                ns, end = life.durable.get(series.rid, (None, None))
+                through = None if ns is None else ns // US
                 promises.durable_soon(self.s, series, self.log.lives[n - 1], through,
                                       self.log.refused_resources(), self.say)
-                series.cut(through)
+                series.cut(through, end)
             self._life(g, life, out)
         return out
 
@@ -414,7 +416,7 @@ class Watcher:
         """Each change of the owner that was seen ends a row and begins a new one."""
         if rid not in owners:
             last = series.stretches[-1] if series and series.stretches else None
-            if last and last.account == account:
+            if last and last.account == account and last.turn != series.parted:
                 owners[rid] = (account, last.turn)
                 return
         elif owners[rid][0] == account:

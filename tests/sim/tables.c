@@ -1130,8 +1130,9 @@ sim_db_newest(struct db *db, FILE *out)
 	for (size_t b = 0; b < BUCKETS; b++)
 		for (const struct resource *r = db->resources[b]; r != NULL; r = r->next)
 			if (r->windows != NULL)
-				(void)fprintf(out, "D %lld %lld db\n", (long long)r->rid,
-				    (long long)r->windows->through);
+				(void)fprintf(out, "D %lld %lld db %lld\n",
+				    (long long)r->rid, (long long)r->windows->through,
+				    (long long)r->windows->to);
 }
 
 void
