@@ -29,14 +29,19 @@ static const struct lookup lookups[] = { { "serviceofferingid", "listServiceOffe
 	{ "vmsnapshotid", "listVMSnapshot", "name" }, { "isoid", "listIsos", "name" },
 	{ "networkid", "listNetworks", "name" },
 	{ "diskofferingid", "listDiskOfferings", "name" },
-	{ "clusterid", "listClusters", "name" }, { "podid", "listPods", "name" } };
+	{ "clusterid", "listClusters", "name" }, { "podid", "listPods", "name" },
+	{ "domainid", "listDomains", "name" },
+	{ "parentdomainid", "listDomains", "name" },
+	{ "projectid", "listProjects", "name" } };
 static const struct lookup id_lookups[] = { { "vm", "listVirtualMachines", "name" },
 	{ "host", "listHosts", "name" }, { "user", "listUsers", "username" },
 	{ "volume", "listVolumes", "name" }, { "snapshot", "listSnapshots", "name" },
 	{ "iso", "listIsos", "name" }, { "template", "listTemplates", "name" },
 	{ "disk-offering", "listDiskOfferings", "name" },
 	{ "cluster", "listClusters", "name" }, { "pod", "listPods", "name" },
-	{ "affinity", "listAffinityGroups", "name" } };
+	{ "affinity", "listAffinityGroups", "name" },
+	{ "account", "listAccounts", "name" }, { "domain", "listDomains", "name" },
+	{ "project", "listProjects", "name" } };
 /* Short flags for people: --offering small. */
 static const char *const aliases[][2] = { { "offering", "serviceofferingid" },
 	{ "template", "templateid" }, { "tariff", "tariffid" }, { "zone", "zoneid" },
@@ -45,7 +50,8 @@ static const char *const aliases[][2] = { { "offering", "serviceofferingid" },
 	{ "from", "url" }, { "vm", "virtualmachineid" }, { "volume", "volumeid" },
 	{ "snapshot", "snapshotid" }, { "iso", "isoid" }, { "network", "networkid" },
 	{ "disk-offering", "diskofferingid" }, { "cluster", "clusterid" },
-	{ "pod", "podid" } };
+	{ "pod", "podid" }, { "domain", "domainid" }, { "parent", "parentdomainid" },
+	{ "project", "projectid" } };
 
 bool
 noun_known(const char *noun)

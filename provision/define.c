@@ -146,8 +146,7 @@ seed_write(struct definition *d, struct err *e)
 	scoped_free char *xml = volume_xml(file, (int64_t)image.length, "raw", NULL,
 	    NULL);
 	return pool_ready(w->job, w->hv, w->vm.host_id, POOL_OWN, &pool, e) &&
-	    hv_volume_delete(w->hv, pool.name, file, e) &&
-	    hv_volume_ensure(w->hv, pool.name, xml, file, &d->seed_path, e) &&
+	    hv_volume_fresh(w->hv, pool.name, xml, file, &d->seed_path, e) &&
 	    hv_volume_write(w->hv, pool.name, file, image.length, source_take, &s, e);
 }
 

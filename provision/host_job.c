@@ -81,9 +81,9 @@ write_deleted(struct db *db, void *context, struct err *e)
 	const struct found_host *h = context;
 	uint64_t done = 0;
 
-	if (!vms_leave(db, h, e))
-		return false;
-	if (!db_run(db, STMT_HOST_REMOVE,
+	if (!db_run(db, STMT_HOST_HOLD, DB_ARGS(DB_NUMBER(h->id)), NULL, e) ||
+	    !vms_leave(db, h, e) ||
+	    !db_run(db, STMT_HOST_REMOVE,
 		DB_ARGS(DB_NUMBER(h->id), DB_INSTANT(clock_now())), &done, e))
 		return false;
 	if (done == 0)

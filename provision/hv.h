@@ -134,9 +134,12 @@ must_check bool hv_pool_space(struct hv *hv, const char *pool, struct hv_space *
     struct err *e);
 must_check bool hv_volume_ensure(struct hv *hv, const char *pool, const char *xml,
     const char *name, char **path, struct err *e);
-/* A whole new volume with what is in from; it must not exist. */
+/* An empty one, whatever was there of that name. */
+must_check bool hv_volume_fresh(struct hv *hv, const char *pool, const char *xml,
+    const char *name, char **path, struct err *e);
+/* A whole new volume with what is in from, in place of what was there of that name. */
 must_check bool hv_volume_clone(struct hv *hv, const char *pool, const char *xml,
-    const char *from_pool, const char *from, char **path, struct err *e);
+    const char *name, const char *from, char **path, struct err *e);
 must_check bool hv_volume_delete(struct hv *hv, const char *pool, const char *name,
     struct err *e); /* gone already is fine */
 struct hv_volume {

@@ -861,18 +861,31 @@ hv_pool_space(struct hv *hv, const char *pool, struct hv_space *out, struct err 
 	return ok;
 }
 
-/* Refreshed first: a volume made just before a crash may not be known yet. */
-static virStorageVolPtr
-volume_find(virStoragePoolPtr p, const char *name)
+/* Files that came without this libvirtd are seen after a refresh only, and that it
+ * refuses while it copies something. */
+static bool
+pool_refresh(virStoragePoolPtr p, struct err *e)
 {
-	virStorageVolPtr v = virStorageVolLookupByName(p, name);
-
-	if (v == NULL && virStoragePoolRefresh(p, 0) == 0)
-		v = virStorageVolLookupByName(p, name);
-	return v;
+	if (virStoragePoolRefresh(p, 0) == 0)
+		return true;
+	return err_set(e, ERR_AGAIN, "the storage pool %s is busy",
+	    virStoragePoolGetName(p));
 }
 
 /* NULL with ERR_NOT_FOUND when there is none. */
+static virStorageVolPtr
+volume_find(virStoragePoolPtr p, const char *name, struct err *e)
+{
+	virStorageVolPtr v = virStorageVolLookupByName(p, name);
+
+	if (v == NULL && pool_refresh(p, e)) {
+		v = virStorageVolLookupByName(p, name);
+		if (v == NULL)
+			(void)fail(e, "volume", name);
+	}
+	return v;
+}
+
 static virStorageVolPtr
 volume_in(struct hv *hv, const char *pool, const char *name, struct err *e)
 {
@@ -881,9 +894,7 @@ volume_in(struct hv *hv, const char *pool, const char *name, struct err *e)
 
 	if (p == NULL)
 		return NULL;
-	v = volume_find(p, name);
-	if (v == NULL)
-		(void)fail(e, "volume", name);
+	v = volume_find(p, name, e);
 	(void)virStoragePoolFree(p);
 	return v;
 }
@@ -899,56 +910,122 @@ volume_take(virStorageVolPtr v, const char *what, const char *name, char **path,
 	return *path != NULL || fail(e, what, name);
 }
 
+/* Made anew, or from source; a file of that name that libvirt did not know of makes it
+ * fail with ERR_CONFLICT. */
+static virStorageVolPtr
+volume_create(virStoragePoolPtr p, const char *xml, virStorageVolPtr source,
+    const char *name, struct err *e)
+{
+	virStorageVolPtr v = source != NULL
+	    ? virStorageVolCreateXMLFrom(p, xml, source, 0)
+	    : virStorageVolCreateXML(p, xml, 0);
+
+	if (v == NULL)
+		(void)fail(e, "making the volume", name);
+	return v;
+}
+
 bool
 hv_volume_ensure(struct hv *hv, const char *pool, const char *xml, const char *name,
     char **path, struct err *e)
 {
 	virStoragePoolPtr p = pool_find(hv, pool, e);
+	struct err why = ERR_INIT;
 	virStorageVolPtr v;
-	bool ok;
 
 	if (p == NULL)
 		return false;
-	v = volume_find(p, name);
+	v = virStorageVolLookupByName(p, name);
 	if (v == NULL)
-		v = virStorageVolCreateXML(p, xml, 0);
-	ok = volume_take(v, "making the volume", name, path, e);
+		v = volume_create(p, xml, NULL, name, &why);
+	if (v == NULL && why.kind == ERR_CONFLICT) {
+		err_clear(&why);
+		v = volume_find(p, name, &why);
+	}
 	(void)virStoragePoolFree(p);
-	return ok;
+	if (v == NULL) {
+		*e = why;
+		return false;
+	}
+	return volume_take(v, "making the volume", name, path, e);
 }
 
-bool
-hv_volume_clone(struct hv *hv, const char *pool, const char *xml, const char *from_pool,
-    const char *from, char **path, struct err *e)
-{
-	virStorageVolPtr source = volume_in(hv, from_pool, from, e);
-	virStoragePoolPtr p = source != NULL ? pool_find(hv, pool, e) : NULL;
-	bool ok = p != NULL &&
-	    volume_take(virStorageVolCreateXMLFrom(p, xml, source, 0), "copying volume",
-		from, path, e);
-
-	if (p != NULL)
-		(void)virStoragePoolFree(p);
-	if (source != NULL)
-		(void)virStorageVolFree(source);
-	return ok;
-}
-
-bool
-hv_volume_delete(struct hv *hv, const char *pool, const char *name, struct err *e)
+static bool
+volume_wipe(virStoragePoolPtr p, const char *name, bool refresh, struct err *e)
 {
 	struct err why = ERR_INIT;
-	virStorageVolPtr v = volume_in(hv, pool, name, &why);
+	virStorageVolPtr v = refresh ? volume_find(p, name, &why)
+				     : virStorageVolLookupByName(p, name);
 	bool ok;
 
 	if (v == NULL) {
-		if (why.kind == ERR_NOT_FOUND)
+		if (!refresh || why.kind == ERR_NOT_FOUND)
 			return true;
 		*e = why;
 		return false;
 	}
 	ok = virStorageVolDelete(v, 0) == 0 || fail(e, "deleting the volume", name);
 	(void)virStorageVolFree(v);
+	return ok;
+}
+
+/* What is there of that name goes; the pool is refreshed only when that is needed. */
+static virStorageVolPtr
+volume_replace(virStoragePoolPtr p, const char *xml, virStorageVolPtr source,
+    const char *name, struct err *e)
+{
+	struct err why = ERR_INIT;
+	virStorageVolPtr v = NULL;
+
+	if (!volume_wipe(p, name, false, e))
+		return NULL;
+	v = volume_create(p, xml, source, name, &why);
+	if (v != NULL)
+		return v;
+	if (why.kind == ERR_CONFLICT)
+		return volume_wipe(p, name, true, e)
+		    ? volume_create(p, xml, source, name, e)
+		    : NULL;
+	*e = why;
+	return NULL;
+}
+
+bool
+hv_volume_fresh(struct hv *hv, const char *pool, const char *xml, const char *name,
+    char **path, struct err *e)
+{
+	virStoragePoolPtr p = pool_find(hv, pool, e);
+	virStorageVolPtr v = p != NULL ? volume_replace(p, xml, NULL, name, e) : NULL;
+
+	if (p != NULL)
+		(void)virStoragePoolFree(p);
+	return v != NULL && volume_take(v, "making the volume", name, path, e);
+}
+
+bool
+hv_volume_clone(struct hv *hv, const char *pool, const char *xml, const char *name,
+    const char *from, char **path, struct err *e)
+{
+	virStoragePoolPtr p = pool_find(hv, pool, e);
+	virStorageVolPtr source = p != NULL ? volume_find(p, from, e) : NULL;
+	virStorageVolPtr v = source != NULL ? volume_replace(p, xml, source, name, e)
+					    : NULL;
+
+	if (source != NULL)
+		(void)virStorageVolFree(source);
+	if (p != NULL)
+		(void)virStoragePoolFree(p);
+	return v != NULL && volume_take(v, "copying volume", from, path, e);
+}
+
+bool
+hv_volume_delete(struct hv *hv, const char *pool, const char *name, struct err *e)
+{
+	virStoragePoolPtr p = pool_find(hv, pool, e);
+	bool ok = p != NULL && volume_wipe(p, name, true, e);
+
+	if (p != NULL)
+		(void)virStoragePoolFree(p);
 	return ok;
 }
 

@@ -171,8 +171,7 @@ copy_write(struct copy *c, const char *path, char **there, struct err *e)
 	}
 	scoped_free char *xml = volume_xml(c->file, st.st_size, "raw", NULL, NULL);
 	/* What an earlier try left is of unknown length: it is written anew. */
-	ok = hv_volume_delete(c->hv, c->pool.name, c->file, e) &&
-	    hv_volume_ensure(c->hv, c->pool.name, xml, c->file, there, e) &&
+	ok = hv_volume_fresh(c->hv, c->pool.name, xml, c->file, there, e) &&
 	    hv_volume_write(c->hv, c->pool.name, c->file, (uint64_t)st.st_size, file_take,
 		c, e);
 	(void)close(c->fd);

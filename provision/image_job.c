@@ -85,7 +85,10 @@ write_ready(struct db *db, void *context, struct err *e)
 		       DB_NUMBER(i->facts.file_bytes),
 		       i->sha256[0] != '\0' ? i->sha256 : NULL),
 		   NULL, e) &&
-	    thing_open(db, &t, iso ? "iso" : "template", i->at, "created", e);
+	    thing_open(db, &t, iso ? "iso" : "template", i->at, "created", e) &&
+	    /* How large a file is shows when it is there. */
+	    db_run(db, STMT_LIMITS_KEEP,
+		DB_ARGS(DB_NUMBER(t.account_id), "{secondary_storage}"), NULL, e);
 }
 
 static void
@@ -222,9 +225,8 @@ copy_all(struct image_job *i, struct err *e)
 	    NULL);
 	if (job_noted(j, "copied") == NULL) {
 		job_step(j, "copying");
-		if (!hv_volume_delete(i->hv, i->pool.name, i->file, e) ||
-		    !hv_volume_clone(i->hv, i->pool.name, xml, i->pool.name, source,
-			&i->path, e) ||
+		if (!hv_volume_clone(i->hv, i->pool.name, xml, i->file, source, &i->path,
+			e) ||
 		    !job_note(j, "copied", "yes", e))
 			return false;
 	}

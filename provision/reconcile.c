@@ -208,6 +208,8 @@ adopt_write(struct db *db, void *context, struct err *e)
 		    DB_INSTANT(s->at), epoch),
 		&r, e))
 		return false;
+	if (rows_count(r) == 0)
+		return true; /* the host was taken out meanwhile */
 	s->vm.id = rows_i64(r, 0, 0);
 	return vm_allocated_open(db, &s->vm, s->at, "adopted", e) &&
 	    (!runs || vm_running_open(db, &s->vm, s->at, "adopted", e)) &&
@@ -377,6 +379,8 @@ adopt(struct host *h, struct db *db, const struct hv_domain *d)
 	if (adopt_check(&s, &e)) {
 		sizes_look(&s);
 		if (db_transaction(db, adopt_write, &s, &e)) {
+			if (s.vm.id == 0)
+				return;
 			event_note(db, s.vm.account_id, "VM.ADOPT", d->uuid,
 			    "domain %s found on host %s, metered from now on", s.vm.name,
 			    h->name);

@@ -176,9 +176,7 @@ copy_still(struct snapshot_job *s, struct err *e)
 	if (job_noted(j, "copied") != NULL)
 		return true;
 	job_step(j, "copying the disk");
-	ok = hv_volume_delete(s->hv, s->pool.name, s->file, e) &&
-	    hv_volume_clone(s->hv, s->pool.name, xml, s->pool.name, s->v.file, &path,
-		e) &&
+	ok = hv_volume_clone(s->hv, s->pool.name, xml, s->file, s->v.file, &path, e) &&
 	    job_note(j, "copied", "yes", e);
 	free(path);
 	return ok;
@@ -287,9 +285,8 @@ revert_files(struct snapshot_job *s, struct err *e)
 	if (strcmp(s->v.file, s->file) != 0) {
 		job_step(j, "copying the snapshot");
 		if (!job_note(j, "old", s->v.file, e) ||
-		    !hv_volume_delete(s->hv, s->pool.name, s->file, e) ||
-		    !hv_volume_clone(s->hv, s->pool.name, xml, s->pool.name, source,
-			&s->path, e))
+		    !hv_volume_clone(s->hv, s->pool.name, xml, s->file, source, &s->path,
+			e))
 			return false;
 		s->at = clock_now();
 		if (!job_transaction(j, write_reverted, s, e))

@@ -157,7 +157,8 @@ vm_resized(struct db *db, struct vm *v, int64_t vcpus, int64_t memory_bytes,
 	    (ran == 0 || vm_running_open(db, v, at, "resized", e));
 }
 
-/* Disks that were made with it end with it; a tenant's data volumes come free. */
+/* Its own disks, and those that were still being made with it, end with it; a tenant's
+ * data volumes come free. */
 static bool
 volumes_end(struct db *db, const struct vm *v, struct instant at, const char *reason,
     struct err *e)
@@ -169,7 +170,8 @@ volumes_end(struct db *db, const struct vm *v, struct instant at, const char *re
 		return false;
 	for (size_t i = 0; i < rows_count(r); i++) {
 		int64_t id = rows_i64(r, i, 0);
-		if (strcmp(rows_text(r, i, 5), "data") == 0) {
+		if (strcmp(rows_text(r, i, 5), "data") == 0 &&
+		    strcmp(rows_text(r, i, 7), "Creating") != 0) {
 			if (!volume_loose(db, v, r, i, at, e))
 				return false;
 			continue;

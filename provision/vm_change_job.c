@@ -204,8 +204,16 @@ bool
 job_vm_scale(struct job *j, struct err *e)
 {
 	struct scale s = { .w = { .job = j } };
-	bool ok = work_find(&s.w, j, e) && scale_all(&s, e);
+	struct err ignored = ERR_INIT;
+	bool found = work_find(&s.w, j, e);
+	bool ok = found && scale_all(&s, e);
 
+	/* What was wished for counted against its owner's limits. */
+	if (found && !ok && !j->overtaken && !job_may_retry(j, e) &&
+	    !db_run(j->db, STMT_VM_SIZE_TAKEN,
+		DB_ARGS(DB_NUMBER(s.w.vm.account_id), DB_NUMBER(s.w.vm.id)), NULL,
+		&ignored))
+		log_warning("vm %s: %s", s.w.vm.uuid, ignored.text);
 	work_done(&s.w);
 	return ok;
 }

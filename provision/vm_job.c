@@ -20,10 +20,6 @@ struct deploy {
 	struct work w;
 	struct pool pool;
 	struct image image;
-	char mac[18], tap[16];
-	struct volume_want volume;
-	int64_t volume_id;
-	bool network;
 };
 
 static int64_t
@@ -59,95 +55,77 @@ deploy_place(struct deploy *d, struct err *e)
 	return place_choose(w->job->db, &p, &w->vm.host_id, e);
 }
 
-/* The same VM always gets the same address: 52:54:00 and three bytes of its uuid. */
-static void
-card_name(struct deploy *d)
-{
-	const char *u = d->w.vm.uuid;
-
-	(void)snprintf(d->mac, sizeof(d->mac), "52:54:00:%.2s:%.2s:%.2s", u, u + 2,
-	    u + 4);
-	(void)snprintf(d->tap, sizeof(d->tap), "jn525400%.6s", u);
-}
-
-/* The rows of disk and card come before the things, so that a kill leaves nothing that
- * nobody knows; their intervals begin when the VM is told to exist. */
+/* A card on the network for everybody is a comfort: a host without that network makes a
+ * VM without it. */
 static bool
-parts_write(struct db *db, void *context, struct err *e)
+cards_check(struct db *db, void *context, struct err *e)
 {
 	struct deploy *d = context;
-	struct instant now = clock_now();
-
-	if (d->volume.size_bytes > 0 &&
-	    !vm_volume_add(db, &d->w.vm, &d->volume, now, "created", e))
-		return false;
-	return !d->network ||
-	    vm_nic_add(db, &d->w.vm, d->mac, "default", 0, d->tap, now, e);
-}
-
-static bool
-parts_known(struct deploy *d, bool *known, struct err *e)
-{
+	struct work *w = &d->w;
 	scoped(rows_clear) struct rows *r = NULL;
-	scoped(rows_clear) struct rows *nics = NULL;
 
-	if (!db_query(d->w.job->db, STMT_VOLUME_OF_VM,
-		DB_ARGS(DB_NUMBER(d->w.vm.account_id), DB_NUMBER(d->w.vm.id)), &r, e) ||
-	    !db_query(d->w.job->db, STMT_VM_NICS,
-		DB_ARGS(DB_NUMBER(d->w.vm.account_id), DB_NUMBER(d->w.vm.id)), &nics, e))
+	if (!db_query(db, STMT_VM_NICS,
+		DB_ARGS(DB_NUMBER(w->vm.account_id), DB_NUMBER(w->vm.id)), &r, e))
 		return false;
-	if (rows_count(r) > 0)
-		d->volume_id = rows_i64(r, 0, 0);
-	*known = rows_count(r) > 0 || rows_count(nics) > 0;
+	for (size_t i = 0; i < rows_count(r); i++) {
+		const char *network = rows_text(r, i, 3);
+		if (network != NULL && strcmp(network, "default") == 0 &&
+		    !hv_network_active(w->hv, network) &&
+		    !db_run(db, STMT_NIC_REMOVE_ONE,
+			DB_ARGS(DB_NUMBER(w->vm.account_id), DB_NUMBER(rows_i64(r, i, 0)),
+			    DB_INSTANT(clock_now())),
+			NULL, e))
+			return false;
+	}
 	return true;
 }
 
+/* The rows came before the things, so that a kill leaves nothing that nobody knows. */
 static bool
-deploy_parts(struct deploy *d, struct err *e)
+disk_make(struct deploy *d, const struct rows *r, size_t i, struct err *e)
 {
-	const char *kind = work_column(&d->w, "kind");
-	bool overlay = kind != NULL && strcmp(kind, "disk") == 0;
-	bool known = false;
-
-	d->volume = (struct volume_want){ .target = "vda",
-		.kind = "root",
-		.pool = d->pool.name,
-		.pool_id = d->pool.id,
-		.state = "Creating",
-		.size_bytes = work_column_i64(&d->w, "disk_bytes") };
-	if (overlay && d->volume.size_bytes < d->image.bytes)
-		d->volume.size_bytes = d->image.bytes;
-	d->volume.name = d->volume.file = mem_printf("%s-root", d->w.vm.uuid);
-	d->network = hv_network_active(d->w.hv, "default");
-	card_name(d);
-	if (!parts_known(d, &known, e) ||
-	    (!known &&
-		(!job_transaction(d->w.job, parts_write, d, e) ||
-		    !parts_known(d, &known, e))))
-		return false;
-	return true;
-}
-
-static bool
-deploy_volume(struct deploy *d, struct err *e)
-{
-	const char *kind = work_column(&d->w, "kind");
-	bool overlay = kind != NULL && strcmp(kind, "disk") == 0;
-	const struct pool_disk want = { .file = d->volume.file,
-		.bytes = d->volume.size_bytes,
+	struct work *w = &d->w;
+	bool root = strcmp(rows_text(r, i, 5), "root") == 0;
+	const char *kind = work_column(w, "kind");
+	bool overlay = root && kind != NULL && strcmp(kind, "disk") == 0;
+	const char *file = rows_text(r, i, 8);
+	const struct pool_disk want = { .file = file != NULL ? file : rows_text(r, i, 1),
+		.bytes = rows_i64(r, i, 4),
 		.backing = overlay ? d->image.path : NULL,
 		.backing_format = d->image.format };
 	scoped_free char *path = NULL;
 	scoped_free char *format = NULL;
+	char account[24];
+	char id[24];
+	char pool[24];
 
-	if (d->volume_id == 0)
-		return true;
-	return pool_disk_ensure(d->w.job, d->w.hv, &d->pool, &want, &path, &format, e) &&
-	    db_run(d->w.job->db, STMT_VOLUME_PLACED,
-		DB_ARGS(DB_NUMBER(d->w.vm.account_id), DB_NUMBER(d->volume_id),
-		    d->pool.name, DB_NUMBER(d->pool.id), d->volume.file, format, path,
+	(void)db_number(w->vm.account_id, account);
+	(void)db_number(rows_i64(r, i, 0), id);
+	(void)db_number(d->pool.id, pool);
+	/* Known before it is made. */
+	return db_run(w->job->db, STMT_VOLUME_PLACED,
+		   DB_ARGS(account, id, d->pool.name, pool, want.file, NULL, NULL,
+		       want.backing),
+		   NULL, e) &&
+	    pool_disk_ensure(w->job, w->hv, &d->pool, &want, &path, &format, e) &&
+	    db_run(w->job->db, STMT_VOLUME_PLACED,
+		DB_ARGS(account, id, d->pool.name, pool, want.file, format, path,
 		    want.backing),
 		NULL, e);
+}
+
+static bool
+disks_make(struct deploy *d, struct err *e)
+{
+	scoped(rows_clear) struct rows *r = NULL;
+
+	if (!db_query(d->w.job->db, STMT_VOLUME_OF_VM,
+		DB_ARGS(DB_NUMBER(d->w.vm.account_id), DB_NUMBER(d->w.vm.id)), &r, e))
+		return false;
+	for (size_t i = 0; i < rows_count(r); i++)
+		if (rows_text(r, i, 6) == NULL && !disk_make(d, r, i, e))
+			return false;
+	return job_transaction(d->w.job, cards_check, d, e);
 }
 
 /* Everything that deploy made is told at once, so that no half of it is ever billed. */
@@ -225,7 +203,7 @@ deploy_all(struct deploy *d, struct err *e)
 		return false;
 	if (!ready)
 		return true;
-	if (!deploy_parts(d, e) || !deploy_volume(d, e) || !define_vm(w, &ready, e))
+	if (!disks_make(d, e) || !define_vm(w, &ready, e))
 		return false;
 	if (!ready)
 		return true;
@@ -250,7 +228,6 @@ job_vm_deploy(struct job *j, struct err *e)
 			deploy_undo(&d.w);
 	}
 	image_done(&d.image);
-	free((void *)(uintptr_t)d.volume.file);
 	work_done(&d.w);
 	return ok;
 }
@@ -470,7 +447,8 @@ write_recovered(struct db *db, void *context, struct err *e)
 		if (!thing_open(db, &t, "volume", w->at, "recovered", e))
 			return false;
 	}
-	return true;
+	return db_run(db, STMT_LIMITS_KEEP,
+	    DB_ARGS(account, "{user_vm,cpu,memory,volume,primary_storage}"), NULL, e);
 }
 
 bool
@@ -515,7 +493,10 @@ write_assigned(struct db *db, void *context, struct err *e)
 		   DB_ARGS(three[0], three[1], three[2], DB_INSTANT(a->at)), NULL, e) &&
 	    db_run(db, STMT_ASSIGN_VM, 3, three, NULL, e) &&
 	    db_run(db, STMT_ASSIGN_VOLUMES, 3, three, NULL, e) &&
-	    db_run(db, STMT_ASSIGN_NICS, 3, three, NULL, e);
+	    db_run(db, STMT_ASSIGN_NICS, 3, three, NULL, e) &&
+	    db_run(db, STMT_LIMITS_KEEP,
+		DB_ARGS(three[2], "{user_vm,cpu,memory,volume,primary_storage}"), NULL,
+		e);
 }
 
 bool

@@ -76,8 +76,7 @@ clone_snapshot(struct volume_job *d, struct hv *hv, struct err *e)
 		return true;
 	}
 	job_step(j, "copying the snapshot");
-	return hv_volume_delete(hv, d->pool.name, d->v.uuid, e) &&
-	    hv_volume_clone(hv, d->pool.name, xml, d->pool.name, source, &d->path, e) &&
+	return hv_volume_clone(hv, d->pool.name, xml, d->v.uuid, source, &d->path, e) &&
 	    job_note(j, "copied", "yes", e);
 }
 
@@ -440,8 +439,9 @@ write_not_resized(struct db *db, void *context, struct err *e)
 {
 	struct volume_job *d = context;
 
-	return volume_state_set(db, &d->v, d->v.path[0] != '\0' ? "Ready" : "Allocated",
-	    e);
+	return db_run(db, STMT_VOLUME_UNWANT,
+		   DB_ARGS(DB_NUMBER(d->v.account_id), DB_NUMBER(d->v.id)), NULL, e) &&
+	    volume_state_set(db, &d->v, d->v.path[0] != '\0' ? "Ready" : "Allocated", e);
 }
 
 /* On disk, by the running guest's process when there is one; larger already is done. */
@@ -472,10 +472,9 @@ resize_on_disk(struct volume_job *d, struct err *e)
 }
 
 static bool
-resize_all(struct volume_job *d, struct err *e)
+resize_try(struct volume_job *d, struct err *e)
 {
 	struct job *j = d->w.job;
-	struct err ignored = ERR_INIT;
 	const char *text = job_text(j, "bytes");
 
 	d->size_bytes = text != NULL ? strtoll(text, NULL, 10) : 0;
@@ -486,14 +485,24 @@ resize_all(struct volume_job *d, struct err *e)
 	if (!work_no_snapshots(&d->w, e) || !job_transaction(j, write_resizing, d, e))
 		return false;
 	job_step(j, "resizing");
-	if (d->v.path[0] != '\0' && !resize_on_disk(d, e)) {
-		if (!j->overtaken && !job_may_retry(j, e) &&
-		    !job_transaction(j, write_not_resized, d, &ignored))
-			(void)err_wrap(e, "%s", ignored.text);
+	if (d->v.path[0] != '\0' && !resize_on_disk(d, e))
 		return false;
-	}
 	d->at = clock_now();
 	return job_transaction(j, write_resized, d, e);
+}
+
+static bool
+resize_all(struct volume_job *d, struct err *e)
+{
+	struct job *j = d->w.job;
+	struct err ignored = ERR_INIT;
+
+	if (resize_try(d, e))
+		return true;
+	if (!j->overtaken && !job_may_retry(j, e) &&
+	    !job_transaction(j, write_not_resized, d, &ignored))
+		(void)err_wrap(e, "%s", ignored.text);
+	return false;
 }
 
 bool

@@ -186,6 +186,30 @@ scope_named(struct call *c, int64_t *id, struct err *e)
 	return call_named_account(c, id, NULL, e);
 }
 
+/* projectid, which any call may carry: the project's account, in which its members work.
+ */
+static bool
+scope_project(struct call *c, int64_t *id, struct err *e)
+{
+	scoped(rows_clear) struct rows *r = NULL;
+	const char *project = params_get(c->params, "projectid");
+
+	*id = 0;
+	if (project == NULL || project[0] == '\0' || strcmp(project, "-1") == 0)
+		return true;
+	if (!uuid_text(project))
+		return err_set(e, ERR_INPUT, "projectid: the id of a project is wanted");
+	if (!db_query(c->db, STMT_PROJECT_SCOPE,
+		DB_ARGS(project,
+		    c->caller.provider ? NULL : DB_NUMBER(c->caller.account_id)),
+		&r, e))
+		return false;
+	if (rows_text(r, 0, 0) == NULL)
+		return call_not_found(c, "projectid", project, e);
+	*id = rows_i64(r, 0, 0);
+	return true;
+}
+
 /*
  * Tenants see their own rows.  The provider sees the account that was named; in lists of
  * CloudStack's face only what is its own unless listall or an id says otherwise.
@@ -194,11 +218,17 @@ static bool
 scope_choose(struct call *c, struct err *e)
 {
 	int64_t named = 0;
+	int64_t project = 0;
 	const char *listall;
 
 	if (!call_scope_set(c, c->caller.provider ? SCOPE_ALL : c->caller.account_id,
 		e) ||
-	    !scope_named(c, &named, e))
+	    !scope_project(c, &project, e))
+		return false;
+	c->owner = project;
+	if (project != 0)
+		return call_scope_set(c, project, e);
+	if (!scope_named(c, &named, e))
 		return false;
 	c->owner = named != 0 ? named : c->caller.account_id;
 	if (!c->caller.provider)

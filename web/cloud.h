@@ -18,12 +18,22 @@ must_check bool cloud_result(struct call *c, const char *response, const char *u
     bool *written, struct err *e);
 /* Of a VM that was just inserted: user data, keys, password, kernel words. */
 must_check bool cloud_vm_seed(struct call *c, const char *uuid, struct err *e);
+/* The same: its root disk, and a data disk when one is asked for; its network cards. */
+must_check bool cloud_vm_disks(struct call *c, const char *uuid, struct err *e);
+must_check bool cloud_vm_cards(struct call *c, const char *uuid, struct err *e);
+/* After rows were written: ERR_LIMIT when the account, or a domain above it, has more of
+ * one of these kinds ("{volume,cpu}") than it may. */
+must_check bool cloud_limits(struct call *c, int64_t account, const char *kinds,
+    struct err *e);
 /* The same: its affinity groups. */
 must_check bool cloud_vm_affinity(struct call *c, const char *uuid, struct err *e);
 /* The same, before its job: zone, pod and cluster. */
 must_check bool cloud_vm_where(struct call *c, struct err *e);
 /* *path: a file of the hosts; NULL: to be fetched.  ERR_INPUT: no such URL. */
 must_check bool cloud_image_source(const char *url, bool checked, const char **path,
+    struct err *e);
+/* size and diskofferingid of a call; *bytes 0: none is named. */
+must_check bool cloud_disk_size(struct call *c, const char **offering, int64_t *bytes,
     struct err *e);
 /* CloudStack's GiB; false: too many or none. */
 bool cloud_gib(int64_t gib, int64_t *bytes);

@@ -42,7 +42,7 @@ image_insert(struct call *c, const struct image *i, const char **uuid, struct er
 			  name)
 		    : false;
 	*uuid = arena_strdup(c->arena, rows_text(r, 0, 0));
-	return true;
+	return cloud_limits(c, c->owner, "{template,secondary_storage}", e);
 }
 
 bool

@@ -95,6 +95,16 @@ cloud_job_on(struct call *c, unsigned stmt, const char *param, struct err *e)
 }
 
 bool
+cloud_limits(struct call *c, int64_t account, const char *kinds, struct err *e)
+{
+	if (db_run(c->db, STMT_LIMITS_KEEP, DB_ARGS(DB_NUMBER(account), kinds), NULL, e))
+		return true;
+	if (e->kind == ERR_LIMIT)
+		c->error_code = 535;
+	return false;
+}
+
+bool
 cloud_gib(int64_t gib, int64_t *bytes)
 {
 	*bytes = gib << 30;

@@ -21,7 +21,11 @@ handle_vm_scale(struct call *c, struct err *e)
 	if (c->op->mode == OP_SYNC)
 		c->after = vm_answer;
 	return cloud_seen(c, STMT_OFFERING_ONE, "serviceofferingid", e) &&
-	    cloud_job_on(c, STMT_VM_TARGET, "id", e);
+	    cloud_job_on(c, STMT_VM_TARGET, "id", e) &&
+	    db_run(c->db, STMT_VM_WANT,
+		DB_ARGS(call_value(c, "id"), call_value(c, "serviceofferingid")), NULL,
+		e) &&
+	    cloud_limits(c, c->owner, "{cpu,memory}", e);
 }
 
 bool
@@ -85,6 +89,52 @@ handle_vm_snapshot_create(struct call *c, struct err *e)
 		return call_not_found(c, "virtualmachineid", vm, e);
 	call_job_says(c, "vmsnapshotid", rows_text(r, 0, 0));
 	return cloud_job_on(c, STMT_VM_TARGET, "virtualmachineid", e);
+}
+
+/* ---- what a VM is made of */
+
+bool
+cloud_vm_disks(struct call *c, const char *uuid, struct err *e)
+{
+	scoped(rows_clear) struct rows *r = NULL;
+	const char *root = call_value(c, "rootdisksize");
+	const char *offering = NULL;
+	int64_t root_bytes = 0;
+	int64_t bytes = 0;
+
+	if (root != NULL && !cloud_gib(call_number(c, "rootdisksize", 0), &root_bytes))
+		return err_set(e, ERR_INPUT, "rootdisksize: 1 to 1048576 GiB");
+	if (!db_query(c->db, STMT_VM_ROOT_INSERT,
+		DB_ARGS(uuid, root != NULL ? DB_NUMBER(root_bytes) : NULL), &r, e) ||
+	    !cloud_disk_size(c, &offering, &bytes, e))
+		return false;
+	if (bytes == 0 && offering != NULL)
+		return err_set(e, ERR_INPUT, "how large is its data disk? give size");
+	return bytes == 0 ||
+	    db_run(c->db, STMT_VM_DATA_INSERT, DB_ARGS(uuid, offering, DB_NUMBER(bytes)),
+		NULL, e);
+}
+
+/* On the networks that are named, or on the one for everybody. */
+bool
+cloud_vm_cards(struct call *c, const char *uuid, struct err *e)
+{
+	const char *networks = call_value(c, "networkids");
+	char *list;
+	char *rest = NULL;
+
+	if (networks == NULL)
+		return db_run(c->db, STMT_VM_CARD_DEFAULT, DB_ARGS(uuid), NULL, e);
+	list = arena_strdup(c->arena, networks);
+	for (char *one = strtok_r(list, ",", &rest); one != NULL;
+	     one = strtok_r(NULL, ",", &rest)) {
+		uint64_t done = 0;
+		if (!db_run(c->db, STMT_VM_CARD_INSERT, DB_ARGS(uuid, one), &done, e))
+			return false;
+		if (done == 0)
+			return call_not_found(c, "networkids", one, e);
+	}
+	return true;
 }
 
 /* ---- what is told to the guest */

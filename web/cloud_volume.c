@@ -4,9 +4,8 @@
 #include "web_stmt.gen.h"
 #include <string.h>
 
-/* From size, or the offering's own; *offering is its number or NULL. */
-static bool
-size_read(struct call *c, const char **offering, int64_t *bytes, struct err *e)
+bool
+cloud_disk_size(struct call *c, const char **offering, int64_t *bytes, struct err *e)
 {
 	scoped(rows_clear) struct rows *r = NULL;
 	const char *uuid = call_value(c, "diskofferingid");
@@ -63,7 +62,7 @@ handle_volume_create(struct call *c, struct err *e)
 	const char *snapshot = NULL;
 	int64_t bytes = 0;
 
-	if (!size_read(c, &offering, &bytes, e) ||
+	if (!cloud_disk_size(c, &offering, &bytes, e) ||
 	    !snapshot_read(c, &snapshot, &bytes, e))
 		return false;
 	if (bytes == 0)
@@ -75,7 +74,8 @@ handle_volume_create(struct call *c, struct err *e)
 		    DB_NUMBER(bytes), snapshot),
 		&r, e))
 		return false;
-	return call_job(c, "volume", rows_text(r, 0, 0), c->owner, e);
+	return cloud_limits(c, c->owner, "{volume,primary_storage}", e) &&
+	    call_job(c, "volume", rows_text(r, 0, 0), c->owner, e);
 }
 
 bool
@@ -91,13 +91,16 @@ handle_volume_resize(struct call *c, struct err *e)
 	const char *offering = NULL;
 	int64_t bytes = 0;
 
-	if (!size_read(c, &offering, &bytes, e))
+	if (!cloud_disk_size(c, &offering, &bytes, e))
 		return false;
 	if (bytes == 0)
 		return err_set(e, ERR_INPUT,
 		    "how large? give size, or a diskofferingid with a size");
 	call_job_says(c, "bytes", arena_printf(c->arena, "%lld", (long long)bytes));
-	return cloud_job_on(c, STMT_VOLUME_TARGET, "id", e);
+	return cloud_job_on(c, STMT_VOLUME_TARGET, "id", e) &&
+	    db_run(c->db, STMT_VOLUME_WANT,
+		DB_ARGS(call_value(c, "id"), DB_NUMBER(bytes)), NULL, e) &&
+	    cloud_limits(c, c->owner, "{primary_storage}", e);
 }
 
 static bool
@@ -185,5 +188,6 @@ handle_snapshot_create(struct call *c, struct err *e)
 	if (rows_count(r) == 0)
 		return call_not_found(c, "volumeid", volume, e);
 	call_job_says(c, "snapshotid", rows_text(r, 0, 0));
-	return cloud_job_on(c, STMT_VOLUME_TARGET, "volumeid", e);
+	return cloud_job_on(c, STMT_VOLUME_TARGET, "volumeid", e) &&
+	    cloud_limits(c, c->owner, "{snapshot,secondary_storage}", e);
 }

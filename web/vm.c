@@ -67,8 +67,11 @@ handle_vm_deploy(struct call *c, struct err *e)
 		return err_set(e, ERR_NOT_FOUND,
 		    "the offering or the template was removed this moment");
 	c->object = arena_strdup(c->arena, rows_text(r, 0, 0));
-	return cloud_vm_seed(c, c->object, e) && cloud_vm_affinity(c, c->object, e) &&
-	    cloud_vm_where(c, e) && call_job(c, "vm", c->object, c->owner, e);
+	return cloud_vm_disks(c, c->object, e) && cloud_vm_seed(c, c->object, e) &&
+	    cloud_vm_cards(c, c->object, e) && cloud_vm_affinity(c, c->object, e) &&
+	    cloud_vm_where(c, e) &&
+	    cloud_limits(c, c->owner, "{user_vm,cpu,memory,volume,primary_storage}", e) &&
+	    call_job(c, "vm", c->object, c->owner, e);
 }
 
 /* Start, stop, reboot, destroy: the job says which. */

@@ -29,6 +29,9 @@ update host set hypervisor = $2, libvirt_version = $3, hv_version = $4, sockets 
 where id = $1::bigint
 -- name: host_topology
 select sockets, cores, account_id, uuid, name from host where id = $1::bigint
+-- name: host_hold
+-- Nothing comes to it meanwhile.
+select 1 from host where id = $1::bigint for update
 -- name: host_remove
 update host h set state = 'Removed', removed = $2::timestamptz where h.id = $1::bigint and h.removed is null
     and not exists (select from vm v where v.host_id = h.id and v.expunged is null and not v.adopted)
@@ -94,10 +97,12 @@ select v.account_id, v.id, v.uuid, v.name, v.state, v.desired, v.adopted, v.vcpu
 from vm v join host h on h.id = v.host_id
 where v.uuid = $1::uuid and v.host_id <> $2::bigint and v.removed is null
 -- name: vm_adopt
+-- Unless its host is taken out just now (host_hold).
+with h as (select id from host where id = $4::bigint and removed is null for share)
 insert into vm (account_id, uuid, name, instance_name, host_id, adopted, vcpus, memory_bytes, desired, state,
     state_at, epoch, created)
-values ($1::bigint, $2::uuid, $3, $3, $4::bigint, true, $5::integer, $6::bigint, 'AsIs', $7, $8::timestamptz, $9,
-    $8::timestamptz)
+select $1::bigint, $2::uuid, $3, $3, h.id, true, $5::integer, $6::bigint, 'AsIs', $7, $8::timestamptz, $9,
+    $8::timestamptz from h
 returning id
 -- name: vm_state
 update vm set state = $3, state_at = $4::timestamptz, epoch = coalesce($5, epoch), error = $6
@@ -179,7 +184,11 @@ select v.account_id, v.id, v.uuid, v.name, d.id, d.uuid, d.name, d.target, d.cre
 from volume d join vm v on v.account_id = d.account_id and v.id = d.vm_id and v.removed is null
 where v.host_id = $1::bigint and d.removed is null and d.kind = 'adopted' and d.size_bytes = 0
 -- name: volume_size
-update volume set size_bytes = $3::bigint where account_id = $1::bigint and id = $2::bigint
+update volume set size_bytes = $3::bigint, wanted_bytes = null where account_id = $1::bigint and id = $2::bigint
+-- name: volume_unwant
+update volume set wanted_bytes = null where account_id = $1::bigint and id = $2::bigint
+-- name: limits_keep
+select limits_keep($1::bigint, $2::text[])
 -- name: volume_of_vm
 select id, uuid, name, pool, size_bytes, kind, path, state, file from volume
 where account_id = $1::bigint and vm_id = $2::bigint and removed is null order by id

@@ -673,6 +673,55 @@ select string_agg(k.public_key, E'\n' order by n.place), count(*) = count(k.id) 
 from unnest(string_to_array($2, ',')) with ordinality n(name, place)
 left join key_pair k on k.account_id = $1::bigint and k.name = n.name;
 
+-- name: vm_root_insert
+-- As large as was asked for, or as its offering says, at least as its image; none where all say nothing.
+insert into volume (account_id, uuid, vm_id, name, file, target, kind, size_bytes, state)
+select v.account_id, gen_random_uuid(), v.id, v.uuid || '-root', v.uuid || '-root', 'vda', 'root', s.bytes, 'Creating'
+from vm v join offering o on o.id = v.offering_id join template t on t.id = v.template_id
+cross join lateral (select greatest(coalesce($2::bigint, o.disk_bytes), case when t.kind = 'disk' then t.size_bytes else 0 end)
+    as bytes) s
+where v.uuid = $1::uuid and v.removed is null and s.bytes > 0
+returning uuid;
+
+-- name: vm_data_insert
+insert into volume (account_id, uuid, vm_id, name, target, kind, offering_id, size_bytes, state)
+select v.account_id, k.uuid, v.id, 'DATA-' || left(k.uuid::text, 8), 'vdb', 'data', $2::bigint, $3::bigint, 'Creating'
+from vm v, (select gen_random_uuid() as uuid) k where v.uuid = $1::uuid and v.removed is null;
+
+-- name: vm_card_insert
+-- Its hardware address is three bytes of the card's own uuid after QEMU's three; the device on
+-- the host is named by it, so that the collector knows the card.
+insert into nic (account_id, uuid, vm_id, mac, network, network_id, target, is_default)
+select v.account_id, k.uuid, v.id, '52:54:00:' || substr(k.uuid::text, 1, 2) || ':' || substr(k.uuid::text, 3, 2) || ':'
+        || substr(k.uuid::text, 5, 2), w.libvirt_name, w.id, 'jn525400' || left(k.uuid::text, 6),
+    not exists (select from nic x where x.account_id = v.account_id and x.vm_id = v.id and x.removed is null)
+from vm v, network w, (select gen_random_uuid() as uuid) k
+where v.uuid = $1::uuid and v.removed is null and w.uuid = $2::uuid and w.removed is null;
+
+-- name: vm_card_default
+insert into nic (account_id, uuid, vm_id, mac, network, network_id, target, is_default)
+select v.account_id, k.uuid, v.id, '52:54:00:' || substr(k.uuid::text, 1, 2) || ':' || substr(k.uuid::text, 3, 2) || ':'
+        || substr(k.uuid::text, 5, 2), w.libvirt_name, w.id, 'jn525400' || left(k.uuid::text, 6), true
+from vm v, (select * from network where shared and libvirt_name = 'default' and removed is null limit 1) w,
+    (select gen_random_uuid() as uuid) k
+where v.uuid = $1::uuid and v.removed is null;
+
+-- name: vm_want
+-- The size that is being made true counts already.
+update vm v set next_vcpus = o.vcpus, next_memory_bytes = o.memory_bytes
+from offering o where v.uuid = $1::uuid and v.removed is null and o.uuid = $2::uuid;
+
+-- name: volume_want
+update volume set wanted_bytes = $2::bigint where uuid = $1::uuid and removed is null;
+
+-- name: limits_keep
+select limits_keep($1::bigint, $2::text[]);
+
+-- name: project_scope
+-- The account of a project: of any for the provider (caller null), of those that it is a member of for others.
+select case when $2::bigint is null then (select account_id from project where uuid = $1::uuid and removed is null)
+    else project_account($1::uuid, $2::bigint) end;
+
 -- name: vm_seed
 update vm set user_data = coalesce($2::text, user_data), public_keys = coalesce($3::text, public_keys),
     password_hash = coalesce($4::text, password_hash), cmdline = coalesce($5::text, cmdline), seed = seed + $6::integer
@@ -820,3 +869,113 @@ select count(*) from g;
 -- name: affinity_leave
 delete from affinity_member m using vm v where v.uuid = $1::uuid and v.removed is null
     and m.account_id = v.account_id and m.vm_id = v.id;
+
+---------------------------------------------------------------- tenancy (web/cloud_tenancy.c)
+
+-- name: domain_list
+select count(*) over () as total_rows, d.* from api_domain d
+where (by_provider() or d.row_id = (select a.domain_id from account a where a.id = account_low()))
+  and ($1::uuid is null or d.id = $1::uuid) and ($2::text is null or d.name = $2)
+  and ($3::integer is null or d.level = $3::integer) and ($4::text is null or d.name ilike '%' || $4 || '%')
+order by d.path limit $5 offset $6;
+
+-- name: domain_one
+select * from api_domain where id = $1::uuid;
+
+-- name: domain_insert
+insert into domain (parent_id, name, path)
+select p.id, $1, p.path || '/' || $1 from domain p where $2::uuid is null and p.path = 'ROOT' or p.uuid = $2::uuid
+returning uuid;
+
+-- name: domain_rename
+-- With all paths below it.
+with old as (select id, path, left(path, length(path) - length(name)) || $2::text as renamed
+    from domain where uuid = $1::uuid and parent_id is not null)
+update domain d set path = o.renamed || substr(d.path, length(o.path) + 1), name = case when d.id = o.id then $2::text else d.name end
+from old o where d.id = o.id or starts_with(d.path, o.path || '/');
+
+-- name: domain_delete
+delete from domain d where d.uuid = $1::uuid and d.parent_id is not null
+    and not exists (select from account a where a.domain_id = d.id)
+    and not exists (select from domain c where c.parent_id = d.id)
+    and not exists (select from host h where h.dedicated_domain = d.id);
+
+-- name: account_state
+update account set state = $2 where uuid = $1::uuid and removed is null and kind = 'tenant' returning id;
+
+-- name: account_stop_all
+-- Its running machines are asked to stop, where nobody works on them.
+insert into job (account_id, user_id, command, object_kind, object_uuid)
+select v.account_id, $2::bigint, 'stopVirtualMachine', 'vm', v.uuid from vm v
+where v.account_id = $1::bigint and v.removed is null and v.state in ('Running', 'Paused')
+    and not exists (select from job j where j.object_uuid = v.uuid and j.state in ('pending', 'running'));
+
+-- name: limit_list_account
+select count(*) over () as total_rows, l.* from api_resource_limit l
+where l.account_id = $1::bigint and ($2::text is null or l.resourcetype = $2) and ($3::text is null or l.resourcetypename = lower($3))
+order by l.row_id;
+
+-- name: limit_list_domain
+select count(*) over () as total_rows, l.* from api_resource_limit l
+where l.of_domain and l.domainid = $1::uuid and ($2::text is null or l.resourcetype = $2)
+  and ($3::text is null or l.resourcetypename = lower($3))
+order by l.row_id;
+
+-- name: limit_put
+insert into resource_limit (owner_kind, owner_id, kind, most)
+select $1, $2::bigint, name, $4::bigint from resource_kind where number = $3::integer
+on conflict (owner_kind, owner_id, kind) do update set most = excluded.most returning kind;
+
+-- name: count_of_account
+select l.resourcetype, l.resourcetypename, ceil(l.used::numeric)::bigint as resourcecount, l.account, l.domain, l.domainid
+from api_resource_limit l where l.account_id = $1::bigint and ($2::text is null or l.resourcetype = $2) order by l.row_id;
+
+-- name: count_of_domain
+select l.resourcetype, l.resourcetypename, ceil(l.used::numeric)::bigint as resourcecount, l.account, l.domain, l.domainid
+from api_resource_limit l where l.of_domain and l.domainid = $1::uuid and ($2::text is null or l.resourcetype = $2) order by l.row_id;
+
+-- name: project_insert
+with a as (
+    insert into account (domain_id, name, currency, timezone, locale)
+    select o.domain_id, 'project-' || $2::text, o.currency, o.timezone, o.locale from account o where o.id = $1::bigint
+    returning id
+), t as (
+    insert into account_tariff (account_id, valid_from, tariff_id)
+    select a.id, x.valid_from, x.tariff_id from a, account_tariff x where x.account_id = $1::bigint
+), p as (
+    insert into project (account_id, owner_id, display_text) select id, $1::bigint, coalesce($3::text, '') from a returning id, uuid
+), m as (
+    insert into project_member (project_id, account_id, admin) select id, $1::bigint, true from p
+)
+select uuid from p;
+
+-- name: project_list
+select count(*) over () as total_rows, p.* from api_project p
+where p.removed is null and ($1::uuid is null or p.id = $1::uuid) and ($2::text is null or p.name in ($2, 'project-' || $2))
+  and ($3::text is null or p.name ilike '%' || $3 || '%')
+order by p.row_id limit $4 offset $5;
+
+-- name: project_one
+select * from api_project where id = $1::uuid;
+
+-- name: project_of
+-- For its owner and the provider.
+select p.id, p.account_id, d.uuid from project p join account o on o.id = p.owner_id join domain d on d.id = o.domain_id
+where p.uuid = $1::uuid and p.removed is null and ($2::bigint is null or p.owner_id = $2::bigint);
+
+-- name: project_remove
+with p as (
+    update project set state = 'Removed', removed = now() where id = $1::bigint and removed is null
+        and not exists (select from vm v where v.account_id = project.account_id and v.expunged is null)
+        and not exists (select from volume v where v.account_id = project.account_id and v.expunged is null)
+        and not exists (select from snapshot s where s.account_id = project.account_id and s.removed is null)
+    returning account_id)
+update account a set removed = now(), state = 'disabled' from p where a.id = p.account_id;
+
+-- name: project_member_put
+insert into project_member (project_id, account_id)
+select $1::bigint, a.id from account a join domain d on d.id = a.domain_id
+where a.name = $2 and d.uuid = $3::uuid and a.removed is null on conflict do nothing returning 1;
+
+-- name: project_member_delete
+delete from project_member m using account a where m.project_id = $1::bigint and a.id = m.account_id and a.name = $2 and not m.admin;

@@ -13,6 +13,7 @@ NAMES = sorted(p.stem for p in (TOP / "sql/checks").glob("*.sql"))
 
 # One VM with a disk on one host, two hours of consumption, a price list and a bill that adds up.
 HEALTHY = """
+delete from domain where parent_id is not null; update domain set path = 'ROOT';
 insert into host (id, account_id, zone_id, name, uri, state, sockets, cores) values (900, 1, 1, 'h', 'qemu:///x', 'Up', 2, 8);
 insert into vm (account_id, id, uuid, name, instance_name, host_id, vcpus, memory_bytes, state, epoch)
     values (2, 901, '00000000-0000-4000-8000-000000000901', 'web', 'i-web', 900, 1, 1 << 30, 'Running', 'h/1');
@@ -202,6 +203,10 @@ BREACHES = {
         "update vm set state = 'Stopped'; update lifetime set valid_to = now() where kind = 'running' and valid_to is null"],
     "provision_host_history": ["update host_history set sockets = 3 where valid_to is null", "delete from host_history",
                                "update host_history set valid_to = m(-340) where valid_to is not null"],
+    "reservation_left": ["update volume set wanted_bytes = 2::bigint << 30", "update volume set state = 'Creating'"],
+    "vm_without_host": ["update host set removed = now() where id = 900; update lifetime set valid_to = now() where kind = 'host'"],
+    "domain_tree": ["update domain set path = 'TOP' where parent_id is null",
+                    "insert into domain (parent_id, name, path) select id, 'lost', 'ROOT/elsewhere' from domain where parent_id is null"],
     "simulated_shown": ["update host set simulated = true", "update usage_window set simulated = true where raw_cpu_ns = 1700"],
     "alarm_told": ["delete from notification where kind = 'clear'", "delete from notification where alarm_id = 901",
                    "update alarm set cleared_at = null where id = 900"],

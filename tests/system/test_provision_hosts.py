@@ -1,7 +1,9 @@
 """Hosts: what may be promised, who may go where and why not, maintenance, what a host was like."""
 import concurrent.futures
+import contextlib
 import json
 
+import psycopg2
 import pytest
 
 from cloud import Cloud
@@ -197,6 +199,23 @@ def test_inventory_tree(cloud):
     for k in cloud.jeoul("cluster", "list", "--zone", "zone2"):
         cloud.jeoul("cluster", "delete", k["id"])
     cloud.jeoul("pod", "delete", pod["id"])
+
+
+def test_what_is_adopted_while_its_host_is_removed_goes_with_it(cloud):
+    brief = cloud.host("brief")
+    (cloud.state / "found.xml").write_text("<domain type='qemu'><name>found</name><memory unit='MiB'>64</memory><os><type>hvm</type></os></domain>")
+    waits = "select count(*) from pg_stat_activity where usename = 'jeoul_provision' and wait_event_type = 'Lock'"
+    with contextlib.closing(psycopg2.connect(cloud.dsn("owner"))) as link, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        # Whoever adopts waits here: what is found belongs to that account first.
+        link.cursor().execute("select 1 from account where name = 'unassigned' for update")
+        brief.virsh("define", cloud.state / "found.xml")
+        wait_for("an adoption", lambda: cloud.sql(waits)[0][0] == 1)
+        removal = pool.submit(cloud.jeoul, "host", "remove", brief.id)
+        wait_for("its removal", lambda: removal.done() or cloud.sql(waits)[0][0] == 2)
+        link.rollback()
+        removal.result(30)
+    wait_for("the adoption", lambda: cloud.sql(waits)[0][0] == 0)
+    assert cloud.check("vm_without_host") == []
 
 
 def test_history_of_a_host(cloud):

@@ -335,6 +335,12 @@ def test_bin(cloud):
     assert cloud.sql("select count(*) from lifetime l where l.valid_to is null and l.resource_name like 'bin%%'")[0][0] == 0
     # What virsh does to it meanwhile is not taken for a VM of somebody's.
     time_up = cloud.sql("select now()")[0][0]
+    # It counts again when it comes back, and not before.
+    machines = cloud.sql("select count(*) from vm where removed is null and account_id = (select id from account where name = 'acme')")[0][0]
+    cloud.jeoul("limit", "set", "0", "--max", machines, "--account", "acme")
+    refused = cloud.jeoul("vm", "recover", uuid, check=False)
+    assert refused.returncode != 0 and "'user_vm' for account name=acme" in refused.stderr
+    cloud.jeoul("limit", "set", "0", "--max", -1, "--account", "acme")
     cloud.jeoul("vm", "recover", uuid)
     vm = cloud.jeoul("vm", "list", "--name", "bin")[0]
     assert vm["state"] == "Stopped" and len(vm["volumes"]) == 1 and len(vm["nic"]) == 1

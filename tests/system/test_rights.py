@@ -13,10 +13,12 @@ PRESENT = {"domain", "account", "app_user", "session", "zone", "host", "host_con
            "vm", "volume", "nic", "job", "lease", "alarm", "delivery", "tariff", "schema_migration",
            "meter_refused", "meter_grain", "host_pool", "host_network", "host_cell", "issuer", "billing_terms", "billing_trouble", "budget",
            "storage_pool", "disk_offering", "template_copy", "snapshot", "snapshot_policy", "vm_snapshot", "network",
-           "tag", "key_pair", "pod", "cluster", "affinity_group", "affinity_member"}
+           "tag", "key_pair", "pod", "cluster", "affinity_group", "affinity_member",
+           "resource_kind", "resource_limit", "project", "project_member"}
 # Rows may leave these: log-ins, leases and what tenants pin on their things are no history.
 DELETE = {("web", "session"), ("web", "usage_right"), ("billing", "meter_grain"), ("web", "tag"), ("web", "key_pair"), ("web", "snapshot_policy"),
-          ("web", "affinity_group"), ("web", "affinity_member"), ("provision", "affinity_member"),
+          ("web", "affinity_group"), ("web", "affinity_member"), ("web", "resource_limit"),
+          ("web", "project_member"), ("web", "domain"), ("provision", "affinity_member"),
           ("provision", "snapshot_policy"), ("provision", "template_copy")} | {
           (r, "lease") for r in ("provision", "meter", "billing", "snmp")}
 # Of what says money or usage only this may change: an open end, once, and absolute states that
