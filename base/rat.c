@@ -59,16 +59,18 @@ rat_parse(mpq_t q, const char *text, struct err *e)
 	mpq_t read;
 
 	if (strnlen(text, RAT_DIGITS_MAX + 1) > RAT_DIGITS_MAX)
-		return err_set(e, ERR_INPUT, "number of more than %d digits",
+		return err_set(e, ERR_INPUT, "number of more than %d digits; write fewer",
 		    RAT_DIGITS_MAX);
 	if (!well_formed(text))
 		return err_set(e, ERR_INPUT,
-		    "\"%.60s\" is no decimal number: write it as 12.50", text);
+		    "\"%.60s\" is no decimal number; write it as 12.50", text);
 	mpq_init(read);
 	read_ratio(read, text);
 	if (mpz_sgn(mpq_denref(read)) == 0) {
 		mpq_clear(read);
-		return err_set(e, ERR_INPUT, "\"%.60s\" divides by zero", text);
+		return err_set(e, ERR_INPUT,
+		    "\"%.60s\" divides by zero; write another number below the line",
+		    text);
 	}
 	mpq_canonicalize(read);
 	mpq_swap(q, read);
@@ -232,7 +234,7 @@ rounding_parse(enum rounding *mode, const char *word, struct err *e)
 		}
 	}
 	return err_set(e, ERR_INPUT,
-	    "rounding \"%.40s\" is unknown: use half_even, half_up, down or up", word);
+	    "rounding \"%.40s\" is unknown; use half_even, half_up, down or up", word);
 }
 
 const char *
@@ -256,7 +258,7 @@ currency_places(unsigned *places, const char *currency, struct err *e)
 {
 	if (strlen(currency) != 3 || strspn(currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != 3)
 		return err_set(e, ERR_INPUT,
-		    "currency \"%.20s\": write the ISO 4217 code, as in USD or KRW",
+		    "\"%.20s\" is no currency; write the ISO 4217 code, as in USD or KRW",
 		    currency);
 	*places = 2;
 	if (listed("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF ",

@@ -26,7 +26,8 @@ form_open(struct form *f, const struct jval *object, const char *path,
     const char *const *keys, struct err *e)
 {
 	if (json_type(object) != JSON_OBJECT)
-		return err_set(e, ERR_INPUT, "%s: an object {...} belongs here", path);
+		return err_set(e, ERR_INPUT,
+		    "%s: an object {...} belongs here; write its keys in braces", path);
 	for (const struct jval *v = json_first(object); v != NULL; v = json_next(v)) {
 		scoped(buf_done) struct buf known = BUF_INIT;
 
@@ -68,8 +69,8 @@ form_text(const struct form *f, struct arena *a, const char *key, const char **o
 		return true;
 	if (json_type(v) != JSON_STRING || strlen(json_text(v)) > TEXT_MAX)
 		return err_set(e, ERR_INPUT,
-		    "%s.%s: a string of at most %d bytes belongs here", f->path, key,
-		    TEXT_MAX);
+		    "%s.%s: a string of at most %d bytes belongs here; put it in quotes",
+		    f->path, key, TEXT_MAX);
 	*out = arena_strdup(a, json_text(v));
 	return true;
 }
@@ -85,7 +86,9 @@ form_exact(const struct form *f, const char *key, mpq_t out, struct err *e)
 		return true;
 	if (text == NULL || (json_type(v) == JSON_NUMBER && strpbrk(text, ".eE") != NULL))
 		return err_set(e, ERR_INPUT,
-		    "%s.%s: write the number as a string, as in \"0.05\"", f->path, key);
+		    "%s.%s: a bare number may have lost digits; write the number as a "
+		    "string, as in \"0.05\"",
+		    f->path, key);
 	if (!rat_parse(out, text, e))
 		return err_wrap(e, "%s.%s", f->path, key);
 	return true;
@@ -97,7 +100,8 @@ form_exact_positive(const struct form *f, const char *key, mpq_t out, struct err
 	if (!form_exact(f, key, out, e))
 		return false;
 	if (form_has(f, key) && mpq_sgn(out) <= 0)
-		return err_set(e, ERR_INPUT, "%s.%s: must be more than 0", f->path, key);
+		return err_set(e, ERR_INPUT,
+		    "%s.%s: must be more than 0; write a larger number", f->path, key);
 	return true;
 }
 
@@ -110,9 +114,12 @@ form_instant(const struct form *f, const char *key, struct instant *out, struct 
 		return true;
 	if (json_type(v) != JSON_STRING)
 		return err_set(e, ERR_INPUT,
-		    "%s.%s: write a time as \"2024-03-01T00:00:00Z\"", f->path, key);
+		    "%s.%s: this is no time; write a time as \"2024-03-01T00:00:00Z\"",
+		    f->path, key);
 	if (!instant_parse(out, json_text(v), e))
-		return err_wrap(e, "%s.%s", f->path, key);
+		return err_set(e, ERR_INPUT,
+		    "%s.%s: \"%.60s\" is no time; write it as \"2024-03-01T00:00:00Z\"",
+		    f->path, key, json_text(v));
 	return true;
 }
 
@@ -127,7 +134,8 @@ form_whole(const struct form *f, const char *key, int64_t *out, int64_t least,
 	if (!json_i64(&value, json_get(f->object, key), e))
 		return err_wrap(e, "%s.%s", f->path, key);
 	if (value < least || value > most)
-		return err_set(e, ERR_INPUT, "%s.%s: must be from %lld to %lld", f->path,
+		return err_set(e, ERR_INPUT,
+		    "%s.%s: must be from %lld to %lld; write a whole number", f->path,
 		    key, (long long)least, (long long)most);
 	*out = value;
 	return true;
@@ -196,7 +204,8 @@ form_date(const struct form *f, struct arena *a, const char *key, const char **o
 		return true;
 	if (json_type(v) != JSON_STRING || !date_exists(json_text(v)))
 		return err_set(e, ERR_INPUT,
-		    "%s.%s: write an existing date as \"2024-07-01\"", f->path, key);
+		    "%s.%s: this is no date; write an existing date as \"2024-07-01\"",
+		    f->path, key);
 	*out = arena_strdup(a, json_text(v));
 	return true;
 }

@@ -45,7 +45,9 @@ tier_bound(struct tier *tier, const struct form *f, const struct model *m, struc
 	if (!tier->open && before > 0 &&
 	    mpq_cmp(tier->up_to, m->tiers[before - 1].up_to) <= 0)
 		return err_set(e, ERR_INPUT,
-		    "%s.up_to: must be larger than that of the tier before", f->path);
+		    "%s.up_to: must be larger than that of the tier before; sort the "
+		    "tiers by their bounds",
+		    f->path);
 	return true;
 }
 
@@ -69,8 +71,8 @@ tiers_read(struct model *m, struct arena *a, const struct form *f, struct err *e
 
 	if (json_type(list) != JSON_ARRAY || count == 0 || count > MODEL_TIERS_MAX)
 		return err_set(e, ERR_INPUT,
-		    "%s.tiers: a list of 1 to %d tiers belongs "
-		    "here",
+		    "%s.tiers: a list of 1 to %d tiers belongs here; write at least the "
+		    "one for everything, without a bound",
 		    f->path, MODEL_TIERS_MAX);
 	m->tiers = arena_alloc(a, count * sizeof(*m->tiers));
 	for (const struct jval *v = json_first(list); ok && v != NULL; v = json_next(v)) {
@@ -85,8 +87,8 @@ tiers_read(struct model *m, struct arena *a, const struct form *f, struct err *e
 		return false;
 	if (!m->tiers[count - 1].open)
 		return err_set(e, ERR_INPUT,
-		    "%s.tiers: the last tier needs \"up_to\": null, else larger "
-		    "quantities have no price",
+		    "%s.tiers: larger quantities have no price; the last tier needs "
+		    "\"up_to\": null",
 		    f->path);
 	return true;
 }
@@ -115,7 +117,8 @@ wall_read(const struct form *f, const char *key, int *out, struct err *e)
 
 	if (json_type(v) == JSON_STRING && minutes_parse(out, json_text(v)))
 		return true;
-	return err_set(e, ERR_INPUT, "%s.%s: write a local time as \"08:30\"", f->path,
+	return err_set(e, ERR_INPUT,
+	    "%s.%s: this is no time of a day; write a local time as \"08:30\"", f->path,
 	    key);
 }
 
@@ -140,7 +143,8 @@ days_read(unsigned *out, const struct form *f, struct err *e)
 	if (json_type(list) != JSON_ARRAY || days == 0 ||
 	    (size_t)__builtin_popcount(days) != json_count(list))
 		return err_set(e, ERR_INPUT,
-		    "%s.days: write different days from 1 (Monday) to 7, as in [6, 7]",
+		    "%s.days: these are no days; write different ones from 1 (Monday) "
+		    "to 7, as in [6, 7]",
 		    f->path);
 	*out = days;
 	return true;
@@ -170,8 +174,8 @@ bands_read(struct model *m, struct arena *a, const struct form *f, struct err *e
 		return false;
 	if (json_type(list) != JSON_ARRAY || count == 0 || count > MODEL_BANDS_MAX)
 		return err_set(e, ERR_INPUT,
-		    "%s.bands: a list of 1 to %d bands belongs "
-		    "here",
+		    "%s.bands: a list of 1 to %d bands belongs here; write one, or use "
+		    "a unit price",
 		    f->path, MODEL_BANDS_MAX);
 	m->bands = arena_alloc(a, count * sizeof(*m->bands));
 	for (const struct jval *v = json_first(list); v != NULL; v = json_next(v)) {
@@ -219,11 +223,13 @@ modifiers_read(struct model *m, const struct form *f, struct err *e)
 	    !form_exact(f, "maximum", m->maximum, e))
 		return false;
 	if (mpq_sgn(m->free_units) < 0)
-		return err_set(e, ERR_INPUT, "%s.free_units: can't be less than 0",
-		    f->path);
+		return err_set(e, ERR_INPUT,
+		    "%s.free_units: can't be less than 0; write 0 or more", f->path);
 	if (mpq_cmp_ui(m->discount_pct, 100, 1) > 0)
 		return err_set(e, ERR_INPUT,
-		    "%s.discount_pct: more than 100 %% would pay the customer", f->path);
+		    "%s.discount_pct: more than 100 %% would pay the customer; write "
+		    "less",
+		    f->path);
 	return true;
 }
 
@@ -236,7 +242,8 @@ model_read(struct model *m, struct arena *a, const struct jval *object, const ch
 	int type = 0;
 
 	if (json_type(object) != JSON_OBJECT)
-		return err_set(e, ERR_INPUT, "%s: an object {...} belongs here", path);
+		return err_set(e, ERR_INPUT,
+		    "%s: an object {...} belongs here; write its keys in braces", path);
 	if (!form_need(&f, "type", "\"unit\"", e) ||
 	    !form_choice(&f, "type", type_words, &type, e))
 		return false;

@@ -22,13 +22,15 @@ tags_read(struct tags *out, struct arena *a, const struct jval *object, const ch
 	}
 	if (json_type(object) != JSON_OBJECT || json_count(object) > TAGS_MAX)
 		return err_set(e, ERR_INPUT,
-		    "%s: write tags as {\"name\":\"value\"}, at most %d of them", path,
-		    TAGS_MAX);
+		    "%s: these are no tags; write them as {\"name\":\"value\"}, at most "
+		    "%d",
+		    path, TAGS_MAX);
 	read.list = arena_alloc(a, (json_count(object) + 1) * sizeof(*read.list));
 	for (const struct jval *v = json_first(object); v != NULL; v = json_next(v)) {
 		if (json_type(v) != JSON_STRING)
-			return err_set(e, ERR_INPUT, "%s.%s: a tag's value is a string",
-			    path, json_name(v));
+			return err_set(e, ERR_INPUT,
+			    "%s.%s: a tag's value is a string; put it in quotes", path,
+			    json_name(v));
 		read.list[read.count++] = (struct tag){ arena_strdup(a, json_name(v)),
 			arena_strdup(a, json_text(v)) };
 	}

@@ -75,13 +75,14 @@ tax_class_read(struct tariff *t, const struct jval *v, struct err *e)
 	class->name = arena_strdup(t->arena, json_name(v));
 	if (json_type(v) != JSON_STRING)
 		return err_set(e, ERR_INPUT,
-		    "tax.classes.%s: write the rate as a string, \"0.19\" for 19 %%",
+		    "tax.classes.%s: a bare number may have lost digits; write the rate "
+		    "as a string, \"0.19\" for 19 %%",
 		    class->name);
 	if (!rat_parse(class->rate, json_text(v), e))
 		return err_wrap(e, "tax.classes.%s", class->name);
 	if (mpq_sgn(class->rate) < 0 || mpq_cmp_ui(class->rate, 1, 1) > 0)
 		return err_set(e, ERR_INPUT,
-		    "tax.classes.%s: is a share from 0 to 1, \"0.19\" for 19 %%",
+		    "tax.classes.%s: is a share from 0 to 1; write \"0.19\" for 19 %%",
 		    class->name);
 	return true;
 }
@@ -92,7 +93,8 @@ tax_classes_read(struct tariff *t, const struct jval *classes, struct err *e)
 	if (json_type(classes) != JSON_OBJECT || json_count(classes) == 0 ||
 	    json_count(classes) > TAGS_MAX)
 		return err_set(e, ERR_INPUT,
-		    "tax.classes: write at least one, as in {\"standard\":\"0.19\"}");
+		    "tax.classes: there is none, or too many; write at least one, as in "
+		    "{\"standard\":\"0.19\"}");
 	t->taxes = arena_alloc(t->arena, json_count(classes) * sizeof(*t->taxes));
 	for (const struct jval *v = json_first(classes); v != NULL; v = json_next(v))
 		if (!tax_class_read(t, v, e))
@@ -133,7 +135,8 @@ version_read(struct tariff *t, struct price *p, const struct jval *v, const char
 	    !form_instant(&f, "recorded_at", &version->recorded_at, e))
 		return false;
 	if (version->valid.to.ns <= version->valid.from.ns)
-		return err_set(e, ERR_INPUT, "%s: \"to\" must be later than \"from\"",
+		return err_set(e, ERR_INPUT,
+		    "%s: \"to\" must be later than \"from\"; swap them or leave one out",
 		    path);
 	return model_read(&version->model, t->arena, json_get(v, "model"),
 	    arena_printf(t->arena, "%s.model", path), e);
@@ -147,8 +150,8 @@ versions_read(struct tariff *t, struct price *p, const struct form *f, struct er
 
 	if (json_type(list) != JSON_ARRAY || count == 0 || count > TARIFF_VERSIONS_MAX)
 		return err_set(e, ERR_INPUT,
-		    "%s.versions: a list of 1 to %d versions "
-		    "belongs here",
+		    "%s.versions: a list of 1 to %d versions belongs here; write one, "
+		    "or a model alone",
 		    f->path, TARIFF_VERSIONS_MAX);
 	p->versions = arena_alloc(t->arena, count * sizeof(*p->versions));
 	for (const struct jval *v = json_first(list); v != NULL; v = json_next(v))
@@ -166,7 +169,9 @@ models_read(struct tariff *t, struct price *p, const struct form *f, struct err 
 {
 	if (form_has(f, "model") == form_has(f, "versions"))
 		return err_set(e, ERR_INPUT,
-		    "%s: write either \"model\" or \"versions\", not both", f->path);
+		    "%s: how it is priced is not said, or said twice; write either "
+		    "\"model\" or \"versions\"",
+		    f->path);
 	if (form_has(f, "versions"))
 		return versions_read(t, p, f, e);
 	p->versions = arena_alloc(t->arena, sizeof(*p->versions));
@@ -209,7 +214,10 @@ min_seconds_read(struct price *p, const struct form *f, struct err *e)
 	if (mpq_sgn(seconds) < 0 || mpq_cmp_ui(seconds, 31622400, 1) > 0 ||
 	    mpz_cmp_ui(mpq_denref(seconds), 1) != 0)
 		return err_set(e, ERR_INPUT,
-		    "%s.min_seconds: whole seconds, at most a year", f->path);
+		    "%s.min_seconds: must be whole seconds, at most a year; write 60 for "
+		    "a "
+		    "minute",
+		    f->path);
 	p->min_ns = (int64_t)mpz_get_ui(mpq_numref(seconds)) * NS_PER_S;
 	return true;
 }
@@ -219,10 +227,14 @@ price_coherent(const struct price *p, const struct form *f, struct err *e)
 {
 	if (p->anchor != NULL && p->per != PER_YEAR)
 		return err_set(e, ERR_INPUT,
-		    "%s.anchor: only \"per\":\"year\" has an anniversary", f->path);
+		    "%s.anchor: only \"per\":\"year\" has an anniversary; remove the "
+		    "anchor "
+		    "or price by the year",
+		    f->path);
 	if (p->per == PER_NONE && (p->granularity != GRAIN_NONE || p->min_ns != 0))
 		return err_set(e, ERR_INPUT,
-		    "%s: granularity and min_seconds need \"per\", as in \"hour\"",
+		    "%s: granularity and min_seconds need \"per\"; add it, as in "
+		    "\"hour\"",
 		    f->path);
 	return true;
 }
@@ -262,9 +274,9 @@ price_unique(const struct tariff *t, const struct price *p, struct err *e)
 		if (strcmp(q->sku, p->sku) == 0 && q->priority == p->priority &&
 		    tags_equal(&q->match, &p->match))
 			return err_set(e, ERR_INPUT,
-			    "prices[%zu] and prices[%zu]: both are for %s with the same "
-			    "match and priority; change one or remove it",
-			    (size_t)(q - t->prices), (size_t)(p - t->prices), p->sku);
+			    "prices[%zu]: prices[%zu] is for %s too, with the same match "
+			    "and priority; change one or remove it",
+			    (size_t)(p - t->prices), (size_t)(q - t->prices), p->sku);
 	return true;
 }
 
@@ -275,7 +287,7 @@ prices_read(struct tariff *t, const struct jval *list, struct err *e)
 
 	if (json_type(list) != JSON_ARRAY || count > TARIFF_PRICES_MAX)
 		return err_set(e, ERR_INPUT,
-		    "prices: a list of at most %d prices belongs here",
+		    "prices: a list of at most %d prices belongs here; write [] or some",
 		    TARIFF_PRICES_MAX);
 	t->prices = arena_alloc(t->arena, (count + 1) * sizeof(*t->prices));
 	for (const struct jval *v = json_first(list); v != NULL; v = json_next(v)) {

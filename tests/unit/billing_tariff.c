@@ -34,7 +34,7 @@ static const struct fault_case faults[] = {
 	{ "{\"currency\":\"USD\",\"fx\":{\"to\":\"KRW\"},\"prices\":[]}",
 	    "fx: \"rate\" is missing" },
 	{ "{\"currency\":\"USD\",\"tax\":{\"mode\":\"exclusive\"},\"prices\":[]}",
-	    "tax.classes: write at least one" },
+	    "write at least one" },
 	{ "{\"currency\":\"USD\",\"tax\":{\"classes\":{\"standard\":\"19\"}},"
 	  "\"prices\":[]}",
 	    "tax.classes.standard: is a share from 0 to 1" },
@@ -55,7 +55,7 @@ static const struct fault_case faults[] = {
 	      "\"to\":\"2024-01-01T00:00:00Z\"," UNIT "}]"),
 	    "must be later" },
 	{ ONE("\"sku\":\"a\"," UNIT "},{\"sku\":\"a\"," UNIT),
-	    "prices[0] and prices[1]: both are for a" },
+	    "prices[1]: prices[0] is for a too" },
 	{ MODEL("\"type\":\"unit\""), "prices[0].model: \"price\" is missing" },
 	{ MODEL("\"type\":\"unit\",\"price\":\"1e3\""), "prices[0].model.price" },
 	{ MODEL("\"type\":\"unit\",\"price\":\"1\",\"size\":\"3\""),
@@ -64,7 +64,7 @@ static const struct fault_case faults[] = {
 	    "discount_pct" },
 	{ MODEL("\"type\":\"volume\",\"tiers\":[]"), "tiers: a list" },
 	{ MODEL("\"type\":\"volume\",\"tiers\":[{\"up_to\":\"5\",\"price\":\"1\"}]"),
-	    "needs \"up_to\": null" },
+	    "last tier needs \"up_to\": null" },
 	{ MODEL("\"type\":\"volume\",\"tiers\":[" OPEN "," OPEN "]"),
 	    "tiers[1]: stands behind an open tier" },
 	{ MODEL("\"type\":\"graduated\",\"tiers\":[{\"up_to\":\"5\",\"price\":\"1\"},"
@@ -73,7 +73,7 @@ static const struct fault_case faults[] = {
 	{ MODEL("\"type\":\"package\",\"price\":\"1\",\"size\":\"0\""), "model.size" },
 	{ MODEL("\"type\":\"tou\",\"price\":\"1\",\"bands\":[{\"name\":\"n\","
 		"\"from\":\"25:00\",\"to\":\"06:00\",\"price\":\"1\"}]"),
-	    "bands[0].from: write a local time" },
+	    "bands[0].from: this is no time of a day" },
 	{ MODEL("\"type\":\"tou\",\"price\":\"1\",\"bands\":[{\"name\":\"n\","
 		"\"days\":[1,1],\"from\":\"22:00\",\"to\":\"06:00\",\"price\":\"1\"}]"),
 	    "bands[0].days" },
