@@ -215,7 +215,7 @@ install: build
 	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions
 	$(BUILD)/bin/jeoul completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/jeoul
 	$(BUILD)/bin/jeoul completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_jeoul
-	install -m 644 billing/presets/*.json $(DESTDIR)$(PREFIX)/share/jeoul/tariffs/
+	install -m 644 billing/presets/*.json billing/presets/*.tariff $(DESTDIR)$(PREFIX)/share/jeoul/tariffs/
 	install -m 644 snmp/mib/*.txt $(DESTDIR)$(PREFIX)/share/snmp/mibs/
 
 clean:

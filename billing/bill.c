@@ -135,12 +135,31 @@ units_read(struct making *m, struct err *e)
 	return true;
 }
 
+/* The one list that was asked for. */
+static bool
+portion_of(struct making *m, const char *document, struct err *e)
+{
+	struct bill *b = m->b;
+	struct portion *p;
+
+	b->portions = arena_alloc(b->arena, sizeof(*b->portions));
+	p = &b->portions[b->portion_count++];
+	p->span = b->period;
+	p->tariff_uuid = p->tariff_name = p->tariff_sha256 = "";
+	if (!tariff_parse(&p->tariff, document, strlen(document), e))
+		return false;
+	b->currency = p->tariff->invoiced;
+	return units_read(m, e);
+}
+
 static bool
 portions_read(struct making *m, struct err *e)
 {
 	struct bill *b = m->b;
 	scoped(rows_clear) struct rows *r = NULL;
 
+	if (m->ask->document != NULL)
+		return portion_of(m, m->ask->document, e);
 	if (!db_query(m->db, m->ask->as_closed ? STMT_BILL_PINNED : STMT_BILL_TARIFFS,
 		DB_ARGS(DB_NUMBER(b->account_id), DB_INSTANT(b->period.from),
 		    DB_INSTANT(b->period.to)),

@@ -63,8 +63,11 @@ struct bill_ask {
 	int64_t account_id;
 	struct span period;
 	struct instant now;
-	bool want_parts;  /* lines say how they came to be */
-	bool want_hour;   /* per_hour is computed */
+	bool want_parts; /* lines say how they came to be */
+	bool want_hour;  /* per_hour is computed */
+	/* A document instead of the account's price lists, for all of the period; or
+	 * NULL. */
+	const char *document;
 	bool as_closed;   /* by the price lists that its statement names */
 	const char *only; /* NULL, or the one sku that is looked at */
 	const struct trace *trace;

@@ -56,6 +56,12 @@ sku_own_unit(const char *sku)
 	return NULL;
 }
 
+const char *
+sku_own_at(size_t place)
+{
+	return place < ARRAY_LEN(bases) ? bases[place].sku : NULL;
+}
+
 bool
 sku_own_amount(const char *sku)
 {

@@ -16,6 +16,7 @@
 
 /* What our own meters count it in: "GiB", "byte"; NULL: it is none of theirs. */
 const char *sku_own_unit(const char *sku);
+const char *sku_own_at(size_t place); /* one after the other; NULL: no more */
 /* Of those: whether it is counted at instants (bytes), not for a time (GiB). */
 bool sku_own_amount(const char *sku);
 

@@ -679,3 +679,10 @@ with made as (
 select sku, received, rated, unrated, rejected, pending,
     received <> rated + unrated + rejected + pending as lost
 from both_sides order by sku;
+
+---------------------------------------------------------------- trying out price lists
+
+-- name: simulate_within
+-- The middle of a month of an account's zone.
+select (extract(epoch from ((to_date($2 || '-15', 'YYYY-MM-DD')) + interval '12 hours') at time zone a.timezone) * 1000000)::bigint
+from account a where a.id = $1;
