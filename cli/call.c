@@ -41,7 +41,7 @@ static const struct lookup id_lookups[] = { { "vm", "listVirtualMachines", "name
 	{ "cluster", "listClusters", "name" }, { "pod", "listPods", "name" },
 	{ "affinity", "listAffinityGroups", "name" },
 	{ "account", "listAccounts", "name" }, { "domain", "listDomains", "name" },
-	{ "project", "listProjects", "name" } };
+	{ "project", "listProjects", "name" }, { "tariff", "listTariffs", "name" } };
 /* Short flags for people: --offering small. */
 static const char *const aliases[][2] = { { "offering", "serviceofferingid" },
 	{ "template", "templateid" }, { "tariff", "tariffid" }, { "zone", "zoneid" },
@@ -128,6 +128,8 @@ help_print(const char *noun)
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
 		if (noun == NULL || strcmp(verbs[i].noun, noun) == 0)
 			verb_help(&verbs[i]);
+	if (noun == NULL || strcmp(noun, "tariff") == 0)
+		tariff_help();
 }
 
 static const struct verb *
@@ -160,10 +162,11 @@ lookup_of(const struct verb *v, const char *param)
 }
 
 /* A name where an id is wanted: asked for, and it must be the only one. */
-static bool
-resolve(const struct cli *c, const struct lookup *l, const char **value, struct err *e)
+bool
+name_resolve(const struct cli *c, const char *list, const char *field, const char **value,
+    struct err *e)
 {
-	struct cli_param p[] = { { l->name_field, *value }, { "listall", "true" },
+	struct cli_param p[] = { { field, *value }, { "listall", "true" },
 		{ "templatefilter", "all" } };
 	struct json *doc = NULL;
 	const struct jval *rows = NULL;
@@ -171,14 +174,14 @@ resolve(const struct cli *c, const struct lookup *l, const char **value, struct 
 
 	if (is_uuid(*value))
 		return true;
-	if (!client_call(c, l->list, p, ARRAY_LEN(p), &doc, e))
+	if (!client_call(c, list, p, ARRAY_LEN(p), &doc, e))
 		return false;
 	for (const struct jval *m = json_first(client_body(doc)); m != NULL;
 	     m = json_next(m))
 		if (json_type(m) == JSON_ARRAY)
 			rows = m;
 	for (const struct jval *r = json_first(rows); r != NULL; r = json_next(r)) {
-		const char *name = json_text(json_get(r, l->name_field));
+		const char *name = json_text(json_get(r, field));
 		if (name != NULL && strcmp(name, *value) == 0 && found++ == 0)
 			*value = mem_strdup(
 			    json_text(json_get(r, "id"))); /* as long as the command */
@@ -198,7 +201,8 @@ resolve_all(const struct cli *c, const struct verb *v, struct cli_param *params,
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct lookup *l = lookup_of(v, params[i].name);
-		if (l != NULL && !resolve(c, l, &params[i].value, e))
+		if (l != NULL &&
+		    !name_resolve(c, l->list, l->name_field, &params[i].value, e))
 			return false;
 	}
 	return true;
@@ -251,8 +255,8 @@ param_name(const struct operation *op, const char *flag)
 
 /* --name value, --name=value, and one word that needs no flag. */
 static bool
-arguments_read(const struct verb *v, int argc, char **argv, struct cli_param *params,
-    size_t *count, struct err *e)
+arguments_read(struct cli *c, const struct verb *v, int argc, char **argv,
+    struct cli_param *params, size_t *count, struct err *e)
 {
 	const struct operation *op = &operations[v->op];
 	bool first_taken = false;
@@ -280,6 +284,8 @@ arguments_read(const struct verb *v, int argc, char **argv, struct cli_param *pa
 				    "--%.60s is no flag of %s %s", p->name, v->noun,
 				    v->verb);
 		}
+		if (strcmp(p->name, "document") == 0)
+			c->file = p->value;
 		if (strcmp(p->name, "document") == 0 &&
 		    !file_read(p->value, FILE_MOST, &p->value, e))
 			return false;
@@ -420,6 +426,10 @@ print_answer(const struct cli *c, const struct verb *v, const struct jval *body)
 		buf_done(&b);
 	} else if (v->op == OP_previewBill)
 		print_bill(c, single, v->columns);
+	else if (v->op == OP_exportTariff)
+		tariff_print(single);
+	else if (v->op == OP_simulateTariff)
+		tariff_trial_print(rows, v->columns);
 	else if (rows != NULL || operations[v->op].form == FORM_LIST)
 		print_table(rows, v->columns, c->color);
 	else
@@ -438,6 +448,17 @@ fail(const struct verb *v, const struct err *e)
 	return exit_code_of(e->kind);
 }
 
+static bool
+verb_call(struct cli *c, const struct verb *v, struct cli_param *params, size_t count,
+    struct json **out, struct err *e)
+{
+	if (v->op == OP_importUsage)
+		return import_call(c, params, count, out, e);
+	if (v->op == OP_simulateTariff)
+		return tariff_trial(c, params, count, out, e);
+	return client_call(c, operations[v->op].name, params, count, out, e);
+}
+
 int
 call_verb(struct cli *c, const char *noun, const char *verb, int argc, char **argv)
 {
@@ -454,14 +475,14 @@ call_verb(struct cli *c, const char *noun, const char *verb, int argc, char **ar
 		help_print(noun);
 		return EXIT_USAGE;
 	}
-	if (!arguments_read(v, argc, argv, params, &count, &e) || !client_keys(c, &e))
+	if (!arguments_read(c, v, argc, argv, params, &count, &e) || !client_keys(c, &e))
 		return fail(v, &e);
 	defaults_add(v, argc, argv, params, &count);
 	if (!resolve_all(c, v, params, count, &e) ||
-	    !(v->op == OP_importUsage
-		    ? import_call(c, params, count, &doc, &e)
-		    : client_call(c, operations[v->op].name, params, count, &doc, &e)))
+	    !verb_call(c, v, params, count, &doc, &e)) {
+		tariff_place(c, &e);
 		return fail(v, &e);
+	}
 	const struct jval *body = client_body(doc);
 	const char *jobid = json_text(json_get(body, "jobid"));
 	if (operations[v->op].mode == OP_JOB && jobid != NULL && !c->no_wait) {

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "web/operations.h"
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -34,6 +35,7 @@ struct cli {
 	const char *flags[CLI_FLAGS_MOST];
 	size_t flag_count;
 	bool json, no_wait, yes, color;
+	const char *file; /* that was read for a document; NULL: none */
 	/* the API: environment, else admin.key of the state folder */
 	char url[512], api_key[256], secret_key[256];
 };
@@ -69,6 +71,23 @@ int local_doctor(struct cli *c);
  */
 must_check bool data_check(const struct cli *c, struct json **out, struct err *e);
 
+/* One of our programs: beside this one, or where `make install` puts what people don't
+ * call themselves. */
+must_check bool program_find(char out[PATH_MAX], const char *name, struct err *e);
+
+/* ---- tariff.c: what of "jeoul tariff" is more than a call */
+bool tariff_local(struct cli *c, int argc, char **argv, int *status); /* check, diff */
+void tariff_help(void);
+/* exportTariff's answer as the list itself. */
+void tariff_print(const struct jval *answer);
+/* simulateTariff for one account or, when none is named, for all; params has room for
+ * one more. */
+must_check bool tariff_trial(const struct cli *c, struct cli_param *params, size_t count,
+    struct json **out, struct err *e);
+void tariff_trial_print(const struct jval *trials, const char *columns);
+/* "line 4, column 9: ..." of the file that was sent as "list.tariff:4:9: ...". */
+void tariff_place(const struct cli *c, struct err *e);
+
 /* ---- call.c: the verbs of verb.def */
 int call_verb(struct cli *c, const char *noun, const char *verb, int argc, char **argv);
 /* The verb has a parameter of that name: it is no global flag then. */
@@ -81,6 +100,9 @@ struct verb {
 };
 extern const struct verb verbs[];
 extern const size_t verbs_count;
+/* A list may hold one thing of that name, whose id takes its place; of the process. */
+must_check bool name_resolve(const struct cli *c, const char *list, const char *field,
+    const char **value, struct err *e);
 /* How a name becomes an id: the list that is asked, and its field; NULL: it is no id. */
 struct lookup {
 	const char *param, *list, *name_field;

@@ -16,6 +16,8 @@ static const char *const own_words[][3] = {
 	{ "config", "check", "reads the configuration and says what is wrong" },
 	{ "config", "show", "every setting, and where it came from" },
 	{ "config", "explain", "what a setting means" },
+	{ "tariff", "check", "whether price lists in files can be used" },
+	{ "tariff", "diff", "what differs between two price lists" },
 	{ "completion", "bash", "for bash" },
 	{ "completion", "zsh", "for zsh" },
 };

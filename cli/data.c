@@ -16,12 +16,10 @@
 
 enum { ANSWER_MOST = 4 << 20, STATUS_BREACH = 1 };
 
-/* Beside this program, or where `make install` puts what people don't call themselves. */
-static bool
-program_find(char out[PATH_MAX], struct err *e)
+bool
+program_find(char out[PATH_MAX], const char *name, struct err *e)
 {
-	static const char *const places[] = { "jeoul-check",
-		"../libexec/jeoul/jeoul-check" };
+	static const char *const places[] = { ".", "../libexec/jeoul" };
 	char own[PATH_MAX - 64];
 	ssize_t n = readlink("/proc/self/exe", own, sizeof(own) - 1);
 	char *slash;
@@ -32,11 +30,11 @@ program_find(char out[PATH_MAX], struct err *e)
 		return err_set(e, ERR_INTERNAL, "/proc is not mounted");
 	*slash = '\0';
 	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
-		(void)snprintf(out, PATH_MAX, "%s/%s", own, places[i]);
+		(void)snprintf(out, PATH_MAX, "%s/%s/%.40s", own, places[i], name);
 		if (access(out, X_OK) == 0)
 			return true;
 	}
-	return err_set(e, ERR_NOT_FOUND, "jeoul-check is missing beside %s: install it",
+	return err_set(e, ERR_NOT_FOUND, "%s is missing beside %s: install it", name,
 	    own);
 }
 
@@ -79,7 +77,7 @@ program_run(const struct cli *c, int output, int *status, struct err *e)
 		argv[n++] = "--set";
 		argv[n++] = c->flags[i];
 	}
-	if (!program_find(path, e) || !spawn_start(&s, &pid, e))
+	if (!program_find(path, "jeoul-check", e) || !spawn_start(&s, &pid, e))
 		return false;
 	while (waitpid(pid, status, 0) < 0)
 		if (errno != EINTR)

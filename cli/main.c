@@ -89,6 +89,7 @@ static int
 dispatch(struct cli *c, int argc, char **argv)
 {
 	const char *noun = argv[0];
+	int status;
 
 	if (strcmp(noun, "status") == 0)
 		return local_status(c);
@@ -107,6 +108,8 @@ dispatch(struct cli *c, int argc, char **argv)
 		help_print(noun);
 		return argc < 2 ? EXIT_USAGE : EXIT_OK;
 	}
+	if (strcmp(noun, "tariff") == 0 && tariff_local(c, argc - 1, argv + 1, &status))
+		return status;
 	return call_verb(c, noun, argv[1], argc - 2, argv + 2);
 }
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* catalog: service offerings, templates and price lists */
-#include "billing/tariff.h"
+/* catalog: service offerings and templates */
 #include "web/cloud.h"
 #include "web_stmt.gen.h"
 #include <string.h>
@@ -145,100 +144,4 @@ handle_template_register(struct call *c, struct err *e)
 	    !call_job_quiet(c, "template", c->object, c->caller.account_id, e))
 		return false;
 	return call_answer_one(c, STMT_TEMPLATE_ONE, c->object, e);
-}
-
-/* ---- price lists */
-
-/* A further version, unless the latest is the very same text. */
-static bool
-version_insert(struct call *c, const struct rows *tariff, const char *document,
-    struct err *e)
-{
-	int64_t next = rows_i64(tariff, 0, 2) + 1;
-
-	if (rows_bool(tariff, 0, 3))
-		return true;
-	return db_run(c->db, STMT_TARIFF_VERSION_INSERT,
-	    DB_ARGS(rows_text(tariff, 0, 0), DB_NUMBER(next), document,
-		DB_NUMBER(c->caller.user_id)),
-	    NULL, e);
-}
-
-/* A level without "per" could never be billed, an amount has no time to count. */
-static bool
-meters_fit(struct call *c, const struct tariff *t, struct err *e)
-{
-	scoped(rows_clear) struct rows *r = NULL;
-
-	if (!db_query(c->db, STMT_USAGE_METER_LEVELS, DB_NONE, &r, e))
-		return false;
-	for (size_t i = 0; i < t->price_count; i++)
-		for (size_t k = 0; k < rows_count(r); k++) {
-			const struct price *p = &t->prices[i];
-			bool level = rows_bool(r, k, 1);
-
-			if (strcmp(rows_text(r, k, 0), p->sku) != 0 ||
-			    level == (p->per != PER_NONE))
-				continue;
-			return err_set(e, ERR_INPUT,
-			    level
-				? "prices[%zu]: %s lasts for a time: its price needs "
-				  "\"per\", such as \"per\":\"month\""
-				: "prices[%zu]: %s is counted at instants: its price has "
-				  "no \"per\"",
-			    i, p->sku);
-		}
-	return true;
-}
-
-bool
-handle_tariff_import(struct call *c, struct err *e)
-{
-	scoped(rows_clear) struct rows *r = NULL;
-	const char *name = call_value(c, "name");
-	const char *document = call_value(c, "document");
-	struct tariff *t = NULL;
-	bool fits;
-
-	if (!tariff_parse(&t, document, strlen(document), e))
-		return false;
-	fits = meters_fit(c, t, e);
-	tariff_free(t);
-	if (!fits || !db_run(c->db, STMT_TARIFF_UPSERT, DB_ARGS(name), NULL, e) ||
-	    !db_query(c->db, STMT_TARIFF_LATEST, DB_ARGS(name, document), &r, e))
-		return false;
-	c->object = arena_strdup(c->arena, rows_text(r, 0, 1));
-	return version_insert(c, r, document, e) &&
-	    call_answer_one(c, STMT_TARIFF_ONE, c->object, e);
-}
-
-bool
-handle_tariff_assign(struct call *c, struct err *e)
-{
-	scoped(rows_clear) struct rows *found = NULL;
-	scoped(rows_clear) struct rows *r = NULL;
-	const char *tariff = call_value(c, "tariffid");
-	const char *account_uuid = NULL;
-	int64_t account = 0;
-
-	if (!call_named_account(c, &account, &account_uuid, e) ||
-	    !db_query(c->db, STMT_TARIFF_FIND, DB_ARGS(tariff), &found, e))
-		return false;
-	if (account == 0)
-		return err_set(e, ERR_INPUT, "assignTariff needs account or accountid");
-	if (rows_count(found) == 0)
-		return call_not_found(c, "tariffid", tariff, e);
-	c->object = account_uuid;
-	if (!db_query(c->db, STMT_TARIFF_ASSIGN,
-		DB_ARGS(DB_NUMBER(account), call_value(c, "startdate"),
-		    rows_text(found, 0, 0)),
-		&r, e))
-		return false;
-	if (rows_i64(r, 0, 0) != rows_i64(found, 0, 0))
-		return err_set(e, ERR_CONFLICT,
-		    "from %s on the account has another price list, and that stays "
-		    "written: "
-		    "give a later startdate",
-		    call_date(c, rows_text(r, 0, 1)));
-	return call_answer_one(c, STMT_ACCOUNT_ONE, account_uuid, e);
 }

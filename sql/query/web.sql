@@ -264,6 +264,13 @@ where t.name = $1;
 insert into tariff_version (tariff_id, version, document, sha256, recorded_by)
 values ($1, $2, $3, encode(sha256(convert_to($3, 'UTF8')), 'hex'), $4);
 
+-- name: tariff_stored
+-- A version of a price list as it was entered, the latest without a number.
+select t.uuid, t.name, v.version, v.sha256, v.recorded_at, v.document
+from tariff t join tariff_version v on v.tariff_id = t.id
+where t.uuid = $1::uuid and ($2::integer is null or v.version = $2::integer)
+order by v.version desc limit 1;
+
 -- name: tariff_find
 select id from tariff where uuid = $1::uuid;
 

@@ -5,6 +5,7 @@
 #define print_error cli_print_error
 #include "cli/print.c"
 #include "cli/call.c"
+#include "cli/tariff.c"
 #undef print_error
 /* clang-format on */
 #include <setjmp.h>
