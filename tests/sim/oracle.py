@@ -60,9 +60,11 @@ class Log:
         if self.left is not None:
             self.left[int(rid)] = self.left.get(int(rid), 0) + 1
             return
-        # On the disk a row that is over comes after the same row while it was open.
-        life, ns = self.lives[-1], int(through) * (US if where == "db" else 1)
-        life.durable[int(rid)] = max(life.durable.get(int(rid), (ns, 0)), (ns, int(end)))
+        # On the disk a row that is over comes after the same row while it was open; of two that
+        # say the same the database's counts.
+        life, in_db = self.lives[-1], where == "db"
+        row = (int(through) * (US if in_db else 1), in_db, int(end))
+        life.durable[int(rid)] = max(life.durable.get(int(rid), row), row)
         if where == "disk":
             life.durable_disk.add(int(rid))
 
@@ -348,7 +350,7 @@ class Watcher:
         out = {}
         for n, life in enumerate(self.log.lives):
             for series in out.values():
-                ns, end = life.durable.get(series.rid, (None, None))
+                ns, _, end = life.durable.get(series.rid, (None, None, None))
                 through = None if ns is None else ns // US
                 promises.durable_soon(self.s, series, self.log.lives[n - 1], through,
                                       self.log.refused_resources(), self.say)
