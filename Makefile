@@ -172,10 +172,13 @@ check:
 soak-billing: build
 	cd tests/system && BILLING_ACCOUNTS=2000 BILLING_KILLS=200 BUILD=$(BUILD) /usr/bin/python3 -m pytest -q -s \
 		-p no:cacheprovider --timeout 7200 test_billing_kills.py
-# What make check has no time for: 10,000 seeds and every planted defect in the simulator, a guest
-# that hangs for five minutes among nine others, thirty lives of ten deeds.
-.PHONY: soak soak-guests
-soak: soak-sim soak-guests
+# What make check has no time for: 10,000 seeds in the simulator, half an hour without PostgreSQL for
+# 10,000 simulated guests, a guest that hangs for five minutes among nine others, thirty lives of ten deeds.
+.PHONY: soak soak-guests soak-outage
+soak: soak-sim soak-outage soak-guests
+soak-outage: build
+	cd tests/system && OUTAGE_GUESTS=10000 OUTAGE_S=1800 BUILD=$(BUILD) /usr/bin/python3 -m pytest -q -s \
+		-p no:cacheprovider --timeout 3600 test_outage.py
 soak-guests: build
 	cd tests/system && STOPPED_S=300 GUEST_LIVES=30 BUILD=$(BUILD) /usr/bin/python3 -m pytest -q -s \
 		-p no:cacheprovider --timeout 3600 test_stopped_guest.py test_guest_lives.py

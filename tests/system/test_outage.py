@@ -16,7 +16,7 @@ from conftest import BIN, Stack, run, wait_for
 from test_meter import kept
 
 GUESTS = int(os.environ.get("OUTAGE_GUESTS", "500"))
-AWAY_S = int(os.environ.get("OUTAGE_S", "30"))
+AWAY_S = int(os.environ.get("OUTAGE_S", "20"))
 STEP_S = 2 if GUESTS <= 1000 else 10
 
 
