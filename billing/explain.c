@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Keys of records that correct a gap in metering: the source, a slash. */
+#define GAP_SOURCE "jeoul.gap/"
+
 /* One measured thing, kept after its usage is gone. */
 struct kept {
 	const struct price *price;
@@ -132,9 +135,50 @@ records_write(struct jout *j, const char *told)
 	jout_close(j, ']');
 }
 
-static void
-usage_write(struct jout *j, const struct kept *k)
+/* What was told for a gap in metering: who said so, of which gap, why. */
+static bool
+act_write(struct explaining *x, const char *record, struct err *e)
 {
+	scoped(rows_clear) struct rows *r = NULL;
+	static const char *const names[] = { "record", "by", "at", "from", "to",
+		"reason" };
+
+	if (!db_query(x->db, STMT_EXPLAIN_ACT,
+		DB_ARGS(DB_NUMBER(x->ask->account_id), record), &r, e))
+		return false;
+	for (size_t i = 0; i < rows_count(r); i++) {
+		jout_open(&x->out, NULL, '{');
+		for (size_t k = 0; k < ARRAY_LEN(names); k++)
+			jout_string(&x->out, names[k], rows_text(r, i, k));
+		jout_close(&x->out, '}');
+	}
+	return true;
+}
+
+static bool
+acts_write(struct explaining *x, const char *told, struct err *e)
+{
+	if (strstr(told, GAP_SOURCE) == NULL)
+		return true;
+	jout_open(&x->out, "acts", '[');
+	while (*told != '\0') {
+		size_t n = strcspn(told, "\n");
+		scoped_free char *key = mem_strndup(told, n);
+
+		if (strncmp(key, GAP_SOURCE, strlen(GAP_SOURCE)) == 0 &&
+		    !act_write(x, key + strlen(GAP_SOURCE), e))
+			return false;
+		told += n + (told[n] == '\n' ? 1 : 0);
+	}
+	jout_close(&x->out, ']');
+	return true;
+}
+
+static bool
+usage_write(struct explaining *x, const struct kept *k, struct err *e)
+{
+	struct jout *j = &x->out;
+
 	jout_open(j, NULL, '{');
 	if (k->resource[0] != '\0') {
 		jout_string(j, "resource", k->resource);
@@ -146,14 +190,18 @@ usage_write(struct jout *j, const struct kept *k)
 		doc_instant(j, "to", k->span.to);
 	doc_exact(j, "quantity", k->quantity);
 	doc_exact(j, "units", k->units);
-	if (k->told != NULL)
+	if (k->told != NULL) {
 		records_write(j, k->told);
+		if (!acts_write(x, k->told, e))
+			return false;
+	}
 	jout_close(j, '}');
+	return true;
 }
 
 /* The usage of a line: of the focus closely, of all as sums by resource. */
-static void
-usages_write(struct explaining *x, const struct line *l, mpq_t units)
+static bool
+usages_write(struct explaining *x, const struct line *l, mpq_t units, struct err *e)
 {
 	struct jout *j = &x->out;
 	int64_t count = 0;
@@ -168,11 +216,12 @@ usages_write(struct explaining *x, const struct line *l, mpq_t units)
 		if (x->ask->resource != NULL &&
 		    strcmp(k->resource, x->ask->resource) != 0)
 			continue;
-		if (count++ < EXPLAIN_ROWS_MOST)
-			usage_write(j, k);
+		if (count++ < EXPLAIN_ROWS_MOST && !usage_write(x, k, e))
+			return false;
 	}
 	jout_close(j, ']');
 	jout_number(j, "usage_count", count);
+	return true;
 }
 
 static int
@@ -368,7 +417,8 @@ line_take(void *context, const struct bill *b, const struct bill_line *l, struct
 		return false;
 	if (l->line->resource == NULL)
 		parts_write(x, l->line);
-	usages_write(x, l->line, units);
+	if (!usages_write(x, l->line, units, e))
+		return false;
 	doc_exact(&x->out, "units", units);
 	mpq_sub(units, units, quantity);
 	doc_exact(&x->out, "changed", units);

@@ -20,7 +20,8 @@ struct explain_ask {
 
 /*
  * {lines:[{line, tariff, price, resources:[{id, name, units}], usage:[{resource, name,
- * kind, from, to, quantity, units}], units, changed}], account, currency, period, as_of,
+ * kind, from, to, quantity, units, records, acts:[{record, by, at, from,
+ * to, reason}]}], units, changed}], account, currency, period, as_of,
  * statement, graph:{id, start, end}, charged:[{statement, n, kind, quantity, amount}],
  * charged_quantity, units_now, adjustment, windows:[{from, to, value, raw, epoch, ...}],
  * windows_sum, text}.  What adds up: units of usage = units; units - changed = quantity

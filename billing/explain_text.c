@@ -72,6 +72,11 @@ usage_text(struct buf *b, const struct jval *item, const char *unit)
 	     v = json_next(v))
 		buf_printf(b, ", record %s", json_text(v));
 	buf_puts(b, "\n");
+	for (const struct jval *v = json_first(json_get(item, "acts")); v != NULL;
+	     v = json_next(v))
+		buf_printf(b, "      said by %s on %s of the gap from %s to %s: %s\n",
+		    text_at(v, "by"), text_at(v, "at"), text_at(v, "from"),
+		    text_at(v, "to"), text_at(v, "reason"));
 }
 
 /* Resources of an account's line, or the pieces of time of one resource. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -253,6 +254,17 @@ param_name(const struct operation *op, const char *flag)
 	return flag;
 }
 
+/* What is true or false is true where nothing is said: gap list --open. */
+static bool
+true_alone(const struct operation *op, const char *flag, const char *next)
+{
+	const struct op_param *p = operation_param(op, param_name(op, flag));
+
+	return p != NULL && p->type == TYPE_BOOLEAN &&
+	    (next == NULL ||
+		(strcasecmp(next, "true") != 0 && strcasecmp(next, "false") != 0));
+}
+
 /* --name value, --name=value, and one word that needs no flag. */
 static bool
 arguments_read(struct cli *c, const struct verb *v, int argc, char **argv,
@@ -271,12 +283,16 @@ arguments_read(struct cli *c, const struct verb *v, int argc, char **argv,
 			*p = (struct cli_param){ v->first, argv[i] };
 		} else {
 			char *equals = strchr(argv[i], '=');
+			const char *next = i + 1 < argc ? argv[i + 1] : NULL;
+			bool alone = equals == NULL && true_alone(op, argv[i] + 2, next);
 			if (equals != NULL)
 				*equals = '\0';
-			else if (i + 1 >= argc)
+			else if (next == NULL && !alone)
 				return err_set(e, ERR_INPUT, "%s needs a value", argv[i]);
 			p->name = param_name(op, argv[i] + 2);
-			p->value = equals != NULL ? equals + 1 : argv[++i];
+			p->value = equals != NULL ? equals + 1
+			    : alone               ? "true"
+						  : argv[++i];
 			if (operation_param(op, p->name) == NULL &&
 			    strncmp(p->name, "details[", 8) != 0 &&
 			    strncmp(p->name, "tags[", 5) != 0)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* usage_import: usage that others tell is taken in once, whole or not at all */
+#include "web/usage_import.h"
 #include "billing/late.h"
 #include "billing/sku.h"
 #include "web/handlers.h"
-#include "web/usage_record.h"
 #include "web_stmt.gen.h"
 #include <string.h>
 
@@ -41,6 +41,7 @@ struct taking {
 	struct call *call;
 	struct usage_batch batch;
 	struct buf text; /* the batch as JSON */
+	bool act;        /* told by a correction of a gap */
 };
 
 /* ---- who may */
@@ -185,6 +186,20 @@ time_check(const struct usage_record *r, const struct rows *known, size_t row,
 	return true;
 }
 
+/* What stands under this source was held against its gap; only later records set it
+ * right. */
+static bool
+source_check(const struct taking *t, const struct usage_record *r, struct err *e)
+{
+	if (t->act || r->values[USAGE_corrects] != NULL ||
+	    strcmp(r->values[USAGE_source], USAGE_SOURCE_GAP) != 0)
+		return true;
+	return usage_refuse(e, r, USAGE_source,
+	    "%s is Jeoul's own: say what was used in a gap by correctMeterGap (jeoul gap "
+	    "correct)",
+	    USAGE_SOURCE_GAP);
+}
+
 static bool
 things_check(struct taking *t, struct err *e)
 {
@@ -196,8 +211,8 @@ things_check(struct taking *t, struct err *e)
 	for (size_t i = 0; i < t->batch.count; i++) {
 		struct usage_record *u = &t->batch.list[i];
 
-		if (!account_check(u, r, i, e) || !meter_check(t, u, r, i, e) ||
-		    !time_check(u, r, i, e))
+		if (!source_check(t, u, e) || !account_check(u, r, i, e) ||
+		    !meter_check(t, u, r, i, e) || !time_check(u, r, i, e))
 			return false;
 	}
 	return true;
@@ -290,35 +305,52 @@ answer(struct taking *t, uint64_t stored)
  * time, has the key.  What differs undoes the whole batch and leaves a note.
  */
 static bool
-batch_put(struct taking *t, struct err *e)
+batch_put(struct taking *t, bool dry, uint64_t *stored, struct err *e)
 {
 	struct call *c = t->call;
 	const char *text = buf_text(&t->text);
-	bool dry = call_true(c, "dryrun");
 	scoped(rows_clear) struct rows *r = NULL;
-	uint64_t stored = 0;
 
 	if (!db_exec(c->db, "savepoint batch", e) ||
 	    !db_run(c->db, STMT_USAGE_IMPORT_KEYS, DB_ARGS(text), NULL, e) ||
 	    !db_run(c->db, STMT_USAGE_IMPORT_PUT,
-		DB_ARGS(text, DB_NUMBER(c->caller.user_id)), &stored, e) ||
+		DB_ARGS(text, DB_NUMBER(c->caller.user_id)), stored, e) ||
 	    !db_query(c->db, STMT_USAGE_IMPORT_DIFFER, DB_ARGS(text), &r, e))
 		return false;
 	if ((dry || rows_count(r) > 0) &&
 	    !db_exec(c->db, "rollback to savepoint batch", e))
 		return false;
-	if (rows_count(r) > 0) {
-		c->object = conflict_text(t, r);
-		c->late = conflict_answer;
-		return event(c, "USAGE.CONFLICT", c->object, e);
-	}
-	answer(t, stored);
-	if (dry || stored == 0)
+	if (rows_count(r) == 0)
 		return true;
-	return event(c, "USAGE.IMPORT",
-	    arena_printf(c->arena, "importUsage by %s: %zu records, %llu of them new",
-		c->caller.user_name, t->batch.count, (unsigned long long)stored),
-	    e);
+	c->object = conflict_text(t, r);
+	c->late = conflict_answer;
+	return event(c, "USAGE.CONFLICT", c->object, e);
+}
+
+static bool
+batch_take(struct taking *t, bool dry, uint64_t *stored, struct err *e)
+{
+	t->call->late = NULL; /* a transaction that is tried again */
+	usage_batch_write(&t->text, &t->batch);
+	if (!things_check(t, e))
+		return false;
+	buf_clear(&t->text); /* once more, with the accounts */
+	usage_batch_write(&t->text, &t->batch);
+	return batch_put(t, dry, stored, e);
+}
+
+bool
+usage_import_act(struct call *c, struct usage_record *r, struct err *e)
+{
+	struct taking t = { .call = c,
+		.batch = { .arena = c->arena, .list = r, .count = 1 },
+		.text = BUF_INIT,
+		.act = true };
+	uint64_t stored = 0;
+	bool ok = batch_take(&t, false, &stored, e);
+
+	buf_done(&t.text);
+	return ok;
 }
 
 static bool
@@ -339,26 +371,31 @@ batch_read(struct taking *t, struct err *e)
 }
 
 static bool
-batch_take(struct taking *t, struct err *e)
+import_run(struct taking *t, struct err *e)
 {
-	if (!batch_read(t, e) || !right_check(t, e))
+	struct call *c = t->call;
+	bool dry = call_true(c, "dryrun");
+	uint64_t stored = 0;
+
+	if (!batch_read(t, e) || !right_check(t, e) || !batch_take(t, dry, &stored, e))
 		return false;
-	usage_batch_write(&t->text, &t->batch);
-	if (!things_check(t, e))
-		return false;
-	buf_clear(&t->text); /* once more, with the accounts */
-	usage_batch_write(&t->text, &t->batch);
-	return batch_put(t, e);
+	if (c->late != NULL)
+		return true;
+	answer(t, stored);
+	if (dry || stored == 0)
+		return true;
+	return event(c, "USAGE.IMPORT",
+	    arena_printf(c->arena, "importUsage by %s: %zu records, %llu of them new",
+		c->caller.user_name, t->batch.count, (unsigned long long)stored),
+	    e);
 }
 
 bool
 handle_usage_import(struct call *c, struct err *e)
 {
 	struct taking t = { .call = c, .text = BUF_INIT };
-	bool ok;
+	bool ok = import_run(&t, e);
 
-	c->late = NULL; /* a transaction that is tried again */
-	ok = batch_take(&t, e);
 	buf_done(&t.text);
 	return ok;
 }

@@ -193,8 +193,8 @@ names_check(const struct usage_record *r, struct err *e)
 	return true;
 }
 
-static bool
-record_check(struct usage_record *r, struct err *e)
+bool
+usage_record_check(struct usage_record *r, struct err *e)
 {
 	for (size_t i = 0; i < USAGE_FIELD_COUNT; i++) {
 		enum usage_field f = (enum usage_field)i;
@@ -416,7 +416,7 @@ row_take(struct usage_batch *b, const struct head *h, const struct csv_row *row,
 	if (r->values[USAGE_tags] != NULL &&
 	    (!text_check(r, USAGE_tags, e) || !tags_words(r, b->arena, e)))
 		return false;
-	return record_check(r, e);
+	return usage_record_check(r, e);
 }
 
 bool
@@ -486,7 +486,7 @@ object_take(struct usage_batch *b, const struct jval *v, const char *source,
 	for (const struct jval *m = json_first(v); m != NULL; m = json_next(m))
 		if (!member_take(r, b->arena, m, e))
 			return false;
-	return record_check(r, e);
+	return usage_record_check(r, e);
 }
 
 static bool

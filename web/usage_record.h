@@ -64,6 +64,10 @@ must_check bool usage_batch_csv(struct usage_batch *b, struct arena *a, const ch
 must_check bool usage_batch_json(struct usage_batch *b, struct arena *a, const char *text,
     const char *source, int64_t first, struct err *e);
 
+/* The same checks of a record whose place and values somebody else filled in; reads its
+ * times. */
+must_check bool usage_record_check(struct usage_record *r, struct err *e);
+
 /* "line 7, field sku: ..." of kind ERR_INPUT; answers false. */
 bool usage_refuse(struct err *e, const struct usage_record *r, enum usage_field f,
     const char *fmt, ...) printf_like(4, 5);

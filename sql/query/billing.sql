@@ -623,6 +623,16 @@ where w.account_id = $1 and w.window_from >= $3::timestamptz and w.window_from <
                   union select id from vm where account_id = $1 and uuid = $2::uuid)
 order by w.window_from, w.resource_id limit 2000;
 
+-- name: explain_act
+-- What was said of a gap in metering by a record that is told for it, or that sets such a one right.
+select a.record, a.user_name, to_char(a.made_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+    to_char(g.gap_from at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+    to_char(g.gap_to at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), a.reason
+from meter_gap_act a
+join meter_gap g on g.account_id = a.account_id and g.resource_id = a.resource_id and g.gap_from = a.gap_from
+where a.account_id = $1 and a.record in ($2, (select i.corrects from usage_import i
+    where i.account_id = $1 and i.source = 'jeoul.gap' and i.record = $2));
+
 -- name: explain_charged
 -- What else was charged or given back for the same thing in the same period.
 select s.name, l.line_no, l.document::jsonb->>'kind', l.document::jsonb->>'quantity', l.document::jsonb->>'amount'

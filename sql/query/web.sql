@@ -435,6 +435,75 @@ select n, first_n, elsewhere, received_at, other, differs, not_above, seq_before
 where elsewhere or other is not null or differs <> '' or not_above or not_below
 order by n limit 1;
 
+---------------------------------------------------------------- gaps in metering
+
+-- name: gap_list
+select count(*) over () as total_rows, g.* from api_gap g
+where ($1::uuid is null or g.id = $1::uuid) and ($2::boolean is null or (g.state = 'open') = $2::boolean)
+  and ($3::uuid is null or g.resourceid = $3::uuid or g.virtualmachineid = $3::uuid)
+  and ($4::timestamptz is null or g.enddate > $4::timestamptz) and ($5::timestamptz is null or g.startdate < $5::timestamptz)
+  and ($6::text is null or g.resourcename ilike '%' || $6 || '%' or g.virtualmachinename ilike '%' || $6 || '%')
+order by g.gap_from desc, g.account_id, g.id limit $7 offset $8;
+
+-- name: gap_one
+select * from api_gap where id = $1::uuid;
+
+-- name: gap_find
+-- A gap, what was said of it, and what was said of one sku ($2; null: that nothing was used) before.
+select g.account_id, g.resource_id, g.gap_from, g.gap_to, (extract(epoch from g.gap_from) * 1000000)::bigint,
+    (extract(epoch from g.gap_to) * 1000000)::bigint, a.uuid, g.volume, g.vm_id, g.vm_uuid, g.vm_name,
+    (select count(*) from meter_gap_act c where c.account_id = g.account_id and c.resource_id = g.resource_id
+        and c.gap_from = g.gap_from),
+    exists (select from meter_gap_act c where c.account_id = g.account_id and c.resource_id = g.resource_id
+        and c.gap_from = g.gap_from and c.verdict = 'nothing'),
+    o.number is not null, o.user_name, o.made_at, o.reason, o.record, i.quantity::text, i.unit,
+    (extract(epoch from i.used_from) * 1000000)::bigint
+from meter_gap_thing g
+join account a on a.id = g.account_id
+left join meter_gap_act o on o.account_id = g.account_id and o.resource_id = g.resource_id and o.gap_from = g.gap_from
+    and o.sku is not distinct from $2
+left join usage_import i on i.account_id = o.account_id and i.source = 'jeoul.gap' and i.record = o.record
+where g.uuid = $1::uuid;
+
+-- name: gap_room
+-- The CPU seconds that a VM can have used in a gap [$3, $4), and between the readings around it: the
+-- last one before the first window that touches the gap, and the last one in these windows; what was
+-- counted and told of that time already; whether there is room for $6 in each.
+with run as (
+    select valid_from as since, coalesce(valid_to, 'infinity') as until, vcpus from lifetime
+    where account_id = $1 and resource_id = $2 and kind = 'running'
+), touched as (
+    select min(window_from) as since, max(through) as until, sum(vcpu_ns) as ns from usage_window
+    where account_id = $1 and resource_id = $2 and window_from > $3::timestamptz - interval '2 days'
+        and window_from < $4::timestamptz and window_to > $3::timestamptz
+), around as (
+    select coalesce((select max(w.through) from usage_window w where w.account_id = $1 and w.resource_id = $2
+            and w.window_from > t.since - interval '62 days' and w.window_to <= t.since), '-infinity') as since,
+        greatest(t.until, $4::timestamptz) as until, coalesce(t.ns, 0) / 1000000000.0 as counted
+    from touched t
+), told as (
+    select coalesce(sum(i.quantity), 0) as quantity from usage_import_state i, around n
+    where i.account_id = $1 and i.sku = 'cpu.time' and i.kind = 'amount' and i.state = 'current' and i.resource_uuid = $5::uuid
+        and i.used_from > n.since and i.used_from <= n.until
+), room as (
+    select coalesce(sum(r.vcpus * extract(epoch from least(r.until, $4::timestamptz) - greatest(r.since, $3::timestamptz)))
+            filter (where r.since < $4::timestamptz and r.until > $3::timestamptz), 0) as inside,
+        coalesce(sum(r.vcpus * extract(epoch from least(r.until, n.until) - greatest(r.since, n.since)))
+            filter (where r.since < n.until and r.until > n.since), 0) as outside
+    from around n left join run r on true group by n.since
+)
+select trim_scale(m.inside)::text, trim_scale(m.outside)::text, trim_scale(n.counted)::text, trim_scale(t.quantity)::text,
+    n.since, n.until, $6::numeric <= m.inside, $6::numeric + n.counted + t.quantity <= m.outside
+from room m, around n, told t;
+
+-- name: gap_same
+select $1::numeric = $2::numeric;
+
+-- name: gap_act
+insert into meter_gap_act (account_id, resource_id, gap_from, number, verdict, sku, record, reason, user_id, user_name)
+values ($1, $2, $3::timestamptz, $4::integer, case when $5::text is null then 'nothing' else 'used' end, $5::text, $6, $7, $8, $9)
+on conflict do nothing;
+
 ---------------------------------------------------------------- graphs and health
 
 -- name: graph_wanted

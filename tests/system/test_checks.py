@@ -90,6 +90,13 @@ insert into usage_import (account_id, source, record, sku, unit, kind, used_from
     (2, 's3', 'b', 'object.storage', 'GiB', 'level', m(-300), m(-100), 5, 1, 'b', '00000000-0000-4000-8000-000000000904', 'b', 'a', m(-60)),
     (2, 'desk', 'x', 'support.hours', 'hour', 'amount', m(-300), null, 2.5, 0, null, '00000000-0000-4000-8000-000000000905', 'c', null, m(-60)),
     (2, 'desk', 'y', 'support.hours', 'hour', 'amount', m(-300), null, 2.5, 1, null, '00000000-0000-4000-8000-000000000905', 'c', 'w', m(-60));
+insert into meter_gap (account_id, resource_id, gap_from, gap_to, reason, uuid) values
+    (2, 901, m(-60), m(-59), 'r', '00000000-0000-4000-8000-000000000906'), (2, 902, m(-70), m(-65), 'r', '00000000-0000-4000-8000-000000000907');
+insert into meter_gap_act (account_id, resource_id, gap_from, number, verdict, sku, record, reason, user_name) values
+    (2, 901, m(-60), 1, 'used', 'cpu.time', 'g/cpu.time', 'why', 'admin'), (2, 902, m(-70), 1, 'nothing', null, null, 'why', 'admin');
+insert into usage_import (account_id, source, record, sku, unit, kind, used_from, quantity, resource, resource_uuid, resource_name, received_at)
+    values (2, 'jeoul.gap', 'g/cpu.time', 'cpu.time', 'vCPU-second', 'amount', m(-60), 60, '00000000-0000-4000-8000-000000000901',
+        '00000000-0000-4000-8000-000000000901', 'web', m(-50));
 insert into usage_import_key (source, record, account_id) select source, record, account_id from usage_import;
 insert into accrual (account_id, period_from, line_key, period_to, sku, resource_uuid, tariff_id, tariff_version, currency,
         quantity, unit, exact, amount, through, generation) values
@@ -186,6 +193,12 @@ BREACHES = {
     "import_meter": ["update usage_import set kind = 'level' where record = 'x'",
                      "update usage_import set unit = 'day' where record = 'x'"],
     "import_correction": ["update usage_import set seq = 1 where record = 'a'"],
+    "gap_correction": [
+        "update meter_gap_act set record = 'h/cpu.time' where verdict = 'used'", "delete from meter_gap_act where verdict = 'used'",
+        "update meter_gap_act set number = 2 where verdict = 'nothing'",
+        "update usage_import set used_from = m(-59) where source = 'jeoul.gap'",
+        "update usage_import set resource_uuid = gen_random_uuid() where source = 'jeoul.gap'",
+        "update usage_import set quantity = 60.000001 where source = 'jeoul.gap'"],
     "import_pending": ["update usage_import set received_at = now() - interval '8 days', used_from = now() - interval '9 days' "
                        "where record = 'y'"],
     "import_time": ["update usage_import set used_from = m(60) where record = 'x'",

@@ -254,6 +254,23 @@ def test_database_away_is_told_on_the_page_and_heals(browser, world, admin_passw
 
 # ---- the tenant's page
 
+def test_gaps_in_metering_are_shown_to_whom_they_concern(browser, world, house, admin_password):
+    house.sql("""insert into meter_gap (account_id, resource_id, gap_from, gap_to, reason) select account_id, id, now() - interval '9 minutes',
+        now() - interval '7 minutes', 'nobody looked' from vm where uuid = %s""", world["web1"])
+    gap = house.admin.rest("GET", "gaps")["metergap"][0]["id"]
+    browser.login("admin", admin_password, "/admin")
+    shown = browser.text("#gaps")
+    assert "web1" in shown and "acme" in shown and "nobody looked" in shown and f"jeoul gap correct {gap}" in shown and "120 s" in shown
+    house.admin.rest("POST", f"gaps/{gap}/corrections", {"sku": "cpu.time", "quantity": "12.5", "reason": "from its log"}, expect=201)
+    browser.driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
+    browser.login("acme", "acme-password", "/my")
+    shown = browser.text("#gaps")
+    assert "nobody looked" in shown and "12.500 vCPU-second" in shown and "from its log" in shown and "jeoul gap" not in shown
+    browser.driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
+    browser.login("hanok", "hanok-password", "/my")
+    assert not browser.find("section[aria-labelledby='gaps-title']").is_displayed()
+
+
 def test_tenant_sees_own_things_only(browser, world):
     browser.login("acme", "acme-password", "/my")
     body = browser.text("main")

@@ -37,7 +37,7 @@ CHANGE = {
     ("billing", "accrual_run"): "all but the key",
 }
 KEYS = {"resource_kind", "vm_id"}  # of usage_window: belong to its key
-INSERT = {"lifetime": {"provision"}, "host_history": {"provision"}, "usage_window": {"meter"}, "meter_gap": {"meter"},
+INSERT = {"lifetime": {"provision"}, "host_history": {"provision"}, "usage_window": {"meter"}, "meter_gap": {"meter"}, "meter_gap_act": {"web"},
           "host_evidence": {"meter"}, "billing_calendar": {"billing"}, "accrual": {"billing"}, "accrual_run": {"billing"},
           "billing_period": {"billing"}, "statement": {"billing"}, "statement_line": {"billing"},
           "statement_number": {"billing"}, "ledger_entry": set(), "credit_grant": set(), "chain": set(),

@@ -4,6 +4,7 @@ import { ago, api, badge, bytes, el, empty, fill, money, number, rich, run, simu
 	t, table, tile, time, word } from "./common.js";
 import { Graphs } from "./chart.js";
 import { billHint, billView } from "./bill.js";
+import { drawGaps, gapsPath } from "./gaps.js";
 
 const at = (id) => document.getElementById(id);
 const graphs = new Graphs(at("graph"));
@@ -166,8 +167,8 @@ function drawTiles(status, hosts, vms, bills) {
 
 async function refresh(auto) {
 	const get = (path) => api("GET", path, undefined, auto);
-	const [status, hosts, vms, bills, alarms] = await Promise.all([get("status"), get("hosts"), get("virtual-machines"),
-		get("running-bills"), get("alarms?page=1&pagesize=20")]);
+	const [status, hosts, vms, bills, alarms, gaps] = await Promise.all([get("status"), get("hosts"), get("virtual-machines"),
+		get("running-bills"), get("alarms?page=1&pagesize=20"), get(gapsPath)]);
 	const list = vms.virtualmachine;
 	if (!graphs.shown && list.length > 0)
 		await graphs.show("vm", list.find((v) => v.state === "Running" && !v.simulated) ?? list[0]);
@@ -177,6 +178,7 @@ async function refresh(auto) {
 	drawVms(list);
 	drawHosts(hosts.host);
 	drawAlarms(alarms.alert);
+	drawGaps(at("gaps"), gaps.metergap, true);
 	await drawMoney(bills.runningbill, list, auto);
 }
 

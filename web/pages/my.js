@@ -4,6 +4,7 @@ import { api, badge, el, empty, fill, money, notice, number, run, simulatedBadge
 	Problem } from "./common.js";
 import { Graphs } from "./chart.js";
 import { billHint, billView } from "./bill.js";
+import { drawGaps, gapsPath } from "./gaps.js";
 
 const at = (id) => document.getElementById(id);
 const graphs = new Graphs(at("graph"));
@@ -148,8 +149,8 @@ function drawTiles(vms, bill) {
 }
 
 async function refresh(auto) {
-	const [vms, bill] = await Promise.all([api("GET", "virtual-machines", undefined, auto),
-		api("GET", "bill-preview", undefined, auto)]);
+	const [vms, bill, gaps] = await Promise.all([api("GET", "virtual-machines", undefined, auto),
+		api("GET", "bill-preview", undefined, auto), api("GET", gapsPath, undefined, auto)]);
 	const list = vms.virtualmachine;
 	const shown = list.find((v) => v.id === graphs.shown?.row.id) ??
 		list.find((v) => v.state === "Running") ?? list[0];
@@ -161,6 +162,7 @@ async function refresh(auto) {
 	drawVms(list);
 	at("money-hint").textContent = billHint(bill);
 	fill(at("bill"), billView(bill, list, t("bill.notariff.tenant")));
+	drawGaps(at("gaps"), gaps.metergap, false);
 }
 
 redraw = await run({ provider: false, refresh });
