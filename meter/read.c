@@ -4,34 +4,40 @@
 #include "meter/read.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/watch.h"
+#include "meter/stats.h"
+#include <assert.h>
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { KEEPALIVE_S = 5, KEEPALIVE_COUNT = 3, EVENT_STACK = 256 * 1024, WATCHES = 6 };
+enum { KEEPALIVE_S = 5, KEEPALIVE_COUNT = 3, WATCHES = 6 };
 
-enum { KNOWN_BUCKETS = 256 };
+enum { KNOWN_BUCKETS_FIRST = 64 };
 
-/* What XML told about a guest; kept as long as the connection. */
+/* What need not be asked again about a guest; kept as long as it is seen. */
 struct known {
 	struct known *next;
 	char uuid[READ_UUID_MAX];
-	int64_t domain_id;
 	bool seen;
+	int64_t domain_id; /* fast lane: of the run that nics is about */
 	struct domain_nics nics;
+	virDomainPtr guest; /* guarded lane: libvirt's handle */
 };
 
 struct reader {
 	virConnectPtr link;
 	char *uri;
 	bool simulated;
-	struct known *known[KNOWN_BUCKETS];
-	int watches[WATCHES]; /* ids of the events asked for, -1: none */
-	virVcpuInfo vcpus[READ_VCPUS_MOST];
+	struct known **known; /* a table of so many buckets */
+	size_t bucket_count, known_count, asked;
+	int watches[WATCHES];               /* ids of the events asked for, -1: none */
+	virVcpuInfo vcpus[READ_VCPUS_MOST]; /* and stats: of the guest looked at */
+	struct stats stats;
+	int cpu_stats, memory_stats, cell_stats; /* how many the host tells; 0: ask */
 };
 
 static bool
@@ -48,37 +54,23 @@ silent(void *unused_context unused, virErrorPtr unused_error unused)
 {
 }
 
-static void *
-event_thread(void *unused_context unused)
-{
-	for (;;)
-		if (virEventRunDefaultImpl() < 0)
-			log_warning("libvirt's event loop failed once, it goes on");
-	return NULL;
-}
+static_assert((int)WATCH_READ == VIR_EVENT_HANDLE_READABLE &&
+	(int)WATCH_WRITE == VIR_EVENT_HANDLE_WRITABLE &&
+	(int)WATCH_ERROR == VIR_EVENT_HANDLE_ERROR &&
+	(int)WATCH_HANGUP == VIR_EVENT_HANDLE_HANGUP,
+    "libvirt's bits are ours");
 
-static void
-tick(int unused_timer unused, void *unused_context unused)
-{
-}
-
+/* Not libvirt's own loop, which each call of another thread wakes twice: that cost more
+ * than the calls themselves. */
 bool
 reader_init(struct err *e)
 {
-	pthread_attr_t attr;
-	pthread_t thread;
-
 	virSetErrorFunc(NULL, silent);
-	if (virInitialize() < 0 || virEventRegisterDefaultImpl() < 0 ||
-	    virEventAddTimeout(1000, tick, NULL, NULL) < 0)
+	if (virInitialize() < 0)
 		return fail(e, "libvirt", "initialisation");
-	if (pthread_attr_init(&attr) != 0 ||
-	    pthread_attr_setstacksize(&attr, EVENT_STACK) != 0 ||
-	    pthread_create(&thread, &attr, event_thread, NULL) != 0)
-		return err_set(e, ERR_INTERNAL, "no thread for libvirt's events");
-	(void)pthread_attr_destroy(&attr);
-	(void)pthread_detach(thread);
-	return true;
+	virEventRegisterImpl(watch_add, watch_change, watch_remove, watch_timer_add,
+	    watch_timer_change, watch_timer_remove);
+	return watch_start(e);
 }
 
 /* Least rights: the read-only socket beside the one that is named, where there is one. */
@@ -129,42 +121,90 @@ reader_uri(const struct reader *r)
 }
 
 static struct known **
-known_bucket(struct reader *r, const char *uuid)
+known_bucket(const struct reader *r, const char *uuid)
 {
-	uint32_t hash = 0;
+	uint32_t hash = 2166136261U; /* FNV-1a */
 
 	for (const char *p = uuid; *p != '\0'; p++)
-		hash = hash * 31 + (unsigned char)*p;
-	return &r->known[hash % KNOWN_BUCKETS];
+		hash = (hash ^ (unsigned char)*p) * 16777619U;
+	return &r->known[hash % r->bucket_count];
 }
 
-/* What was known of an earlier run is forgotten: names on the host's side come again. */
-static struct known *
-known_of(struct reader *r, const char *uuid, int64_t domain_id)
+static void
+known_grow(struct reader *r)
 {
-	struct known **bucket = known_bucket(r, uuid);
-	struct known *k = *bucket;
+	struct known **old = r->known;
+	size_t old_count = r->bucket_count;
 
-	while (k != NULL && strcmp(k->uuid, uuid) != 0)
-		k = k->next;
+	r->bucket_count = old_count == 0 ? KNOWN_BUCKETS_FIRST : 2 * old_count;
+	r->known = mem_array(r->bucket_count, sizeof(struct known *));
+	for (size_t b = 0; b < old_count; b++)
+		for (struct known *k = old[b]; k != NULL;) {
+			struct known **to = known_bucket(r, k->uuid);
+			struct known *next = k->next;
+			k->next = *to;
+			*to = k;
+			k = next;
+		}
+	free(old);
+}
+
+static struct known *
+known_of(struct reader *r, const char *uuid)
+{
+	struct known **bucket;
+	struct known *k;
+
+	if (r->known_count >= r->bucket_count)
+		known_grow(r);
+	bucket = known_bucket(r, uuid);
+	for (k = *bucket; k != NULL && strcmp(k->uuid, uuid) != 0; k = k->next)
+		continue;
 	if (k == NULL) {
 		k = mem_alloc(sizeof(*k));
 		(void)snprintf(k->uuid, sizeof(k->uuid), "%s", uuid);
 		k->next = *bucket;
 		*bucket = k;
+		r->known_count++;
 	}
-	if (k->domain_id != domain_id)
-		domain_nics_done(&k->nics);
-	k->domain_id = domain_id;
 	k->seen = true;
 	return k;
 }
 
-/* Forgets guests that this round did not see. */
+/* What was known of an earlier run is forgotten: names on the host's side come again. */
+static struct known *
+known_run(struct reader *r, const char *uuid, int64_t domain_id)
+{
+	struct known *k = known_of(r, uuid);
+
+	if (k->domain_id != domain_id)
+		domain_nics_done(&k->nics);
+	k->domain_id = domain_id;
+	return k;
+}
+
+static void
+guest_forget(struct known *k)
+{
+	if (k->guest != NULL)
+		(void)virDomainFree(k->guest);
+	k->guest = NULL;
+}
+
+static void
+known_free(struct reader *r, struct known *k)
+{
+	guest_forget(k);
+	domain_nics_done(&k->nics);
+	free(k);
+	r->known_count--;
+}
+
+/* Forgets guests that were not seen since the last time. */
 static void
 known_drop(struct reader *r, bool all)
 {
-	for (size_t b = 0; b < KNOWN_BUCKETS; b++)
+	for (size_t b = 0; b < r->bucket_count; b++)
 		for (struct known **at = &r->known[b]; *at != NULL;) {
 			struct known *k = *at;
 			if (k->seen && !all) {
@@ -173,9 +213,42 @@ known_drop(struct reader *r, bool all)
 				continue;
 			}
 			*at = k->next;
-			domain_nics_done(&k->nics);
-			free(k);
+			known_free(r, k);
 		}
+}
+
+/* Each of some rounds asks for each guest once: who is not among them is gone. */
+static struct known *
+known_guest(struct reader *r, const char *uuid)
+{
+	struct known *k = known_of(r, uuid);
+
+	if (++r->asked > 4 * r->known_count + KNOWN_BUCKETS_FIRST) {
+		known_drop(r, false);
+		r->asked = 0;
+	}
+	if (k->guest == NULL)
+		k->guest = virDomainLookupByUUIDString(r->link, uuid);
+	return k;
+}
+
+/* As virDomainGetUUIDString, which prints it byte by byte. */
+static bool
+uuid_of(virDomainPtr d, char out[READ_UUID_MAX])
+{
+	static const char hex[] = "0123456789abcdef";
+	unsigned char raw[VIR_UUID_BUFLEN];
+
+	if (virDomainGetUUID(d, raw) < 0)
+		return false;
+	for (size_t i = 0; i < VIR_UUID_BUFLEN; i++) {
+		*out++ = hex[raw[i] >> 4];
+		*out++ = hex[raw[i] & 15];
+		if (i == 3 || i == 5 || i == 7 || i == 9)
+			*out++ = '-';
+	}
+	*out = '\0';
+	return true;
 }
 
 void
@@ -188,6 +261,7 @@ reader_close(struct reader *r)
 		if (r->watches[i] >= 0)
 			(void)virConnectDomainEventDeregisterAny(r->link, r->watches[i]);
 	(void)virConnectClose(r->link);
+	free(r->known);
 	free(r->uri);
 	free(r);
 }
@@ -198,64 +272,6 @@ read_round_done(struct read_round *r)
 	arena_free(r->arena);
 	free(r->list);
 	*r = (struct read_round){ .list = NULL };
-}
-
-/* An unsigned field of any of libvirt's widths; absent stays as it is. */
-static bool
-field(virTypedParameterPtr params, int n, const char *name, uint64_t *out)
-{
-	virTypedParameterPtr p = virTypedParamsGet(params, n, name);
-
-	if (p == NULL)
-		return false;
-	switch (p->type) {
-	case VIR_TYPED_PARAM_ULLONG:
-		*out = p->value.ul;
-		return true;
-	case VIR_TYPED_PARAM_LLONG:
-		*out = p->value.l < 0 ? 0 : (uint64_t)p->value.l;
-		return true;
-	case VIR_TYPED_PARAM_UINT:
-		*out = p->value.ui;
-		return true;
-	case VIR_TYPED_PARAM_INT:
-		*out = p->value.i < 0 ? 0 : (uint64_t)p->value.i;
-		return true;
-	default:
-		return false;
-	}
-}
-
-static bool
-value_of(virDomainStatsRecordPtr s, const char *name, struct read_value *out)
-{
-	out->has = field(s->params, s->nparams, name, &out->value);
-	return out->has;
-}
-
-/* libvirt's KiB as bytes. */
-static void
-kib_of(virDomainStatsRecordPtr s, const char *name, struct read_value *out)
-{
-	if (value_of(s, name, out))
-		out->value *= 1024;
-}
-
-static const char *
-text_field(virDomainStatsRecordPtr s, const char *name)
-{
-	const char *text = NULL;
-
-	return virTypedParamsGetString(s->params, s->nparams, name, &text) == 1 ? text
-										: NULL;
-}
-
-/* "net", 3, "rx.bytes" -> net.3.rx.bytes */
-static const char *
-numbered(char out[64], const char *group, size_t i, const char *what)
-{
-	(void)snprintf(out, 64, "%s.%zu.%s", group, i, what);
-	return out;
 }
 
 /* ---- events */
@@ -355,39 +371,34 @@ card_of(struct known *k, virDomainPtr d, const char *target)
 
 /* A card without counters (user mode has none) is left out and hides no other. */
 static bool
-nic_take(struct known *k, struct read_nic *n, virDomainStatsRecordPtr s, size_t i)
+nic_take(struct known *k, struct read_nic *n, virDomainPtr d, const struct stats_nic *s)
 {
-	char name[64];
-	const char *target = text_field(s, numbered(name, "net", i, "name"));
 	const struct domain_nic *card;
 
-	if (target == NULL ||
-	    !field(s->params, s->nparams, numbered(name, "net", i, "rx.bytes"),
-		&n->rx_bytes) ||
-	    !field(s->params, s->nparams, numbered(name, "net", i, "tx.bytes"),
-		&n->tx_bytes))
+	if (s->target == NULL || !s->rx.has || !s->tx.has)
 		return false;
-	card = card_of(k, s->dom, target);
+	card = card_of(k, d, s->target);
 	if (card == NULL)
 		return false;
-	(void)snprintf(n->mac, sizeof(n->mac), "%s", card->mac);
-	(void)snprintf(n->port, sizeof(n->port), "%s", card->port);
+	memcpy(n->mac, card->mac, sizeof(n->mac));
+	memcpy(n->port, card->port, sizeof(n->port));
+	n->rx_bytes = s->rx.value;
+	n->tx_bytes = s->tx.value;
 	return true;
 }
 
 static void
 nics_take(struct reader *r, struct arena *a, struct read_vm *vm,
-    virDomainStatsRecordPtr s)
+    virDomainStatsRecordPtr record)
 {
-	struct known *k = known_of(r, vm->uuid, vm->domain_id);
-	uint64_t count = 0;
+	const struct stats *s = &r->stats;
+	struct known *k = known_run(r, vm->uuid, vm->domain_id);
 
-	(void)field(s->params, s->nparams, "net.count", &count);
-	if (count > READ_DEVICES_MOST)
-		count = READ_DEVICES_MOST;
-	vm->nics = count > 0 ? arena_alloc(a, count * sizeof(*vm->nics)) : NULL;
-	for (size_t i = 0; i < count; i++)
-		if (nic_take(k, &vm->nics[vm->nic_count], s, i))
+	stats_read(&r->stats, record->params, record->nparams);
+	vm->nics = s->nic_count > 0 ? arena_alloc(a, s->nic_count * sizeof(*vm->nics))
+				    : NULL;
+	for (size_t i = 0; i < s->nic_count; i++)
+		if (nic_take(k, &vm->nics[vm->nic_count], record->dom, &s->nics[i]))
 			vm->nic_count++;
 }
 
@@ -422,7 +433,7 @@ fast_one(struct reader *r, struct arena *a, struct read_vm *vm, virDomainStatsRe
 	unsigned id = virDomainGetID(s->dom);
 
 	memset(vm, 0, sizeof(*vm));
-	if (id == (unsigned)-1 || virDomainGetUUIDString(s->dom, vm->uuid) < 0)
+	if (id == (unsigned)-1 || !uuid_of(s->dom, vm->uuid))
 		return false;
 	vm->domain_id = (int64_t)id;
 	vcpus_take(r, a, vm, s->dom);
@@ -491,34 +502,45 @@ node_value(const virNodeCPUStats *list, int n, const char *name, struct read_val
 			*out = (struct read_value){ list[i].value, true };
 }
 
-static void
-node_cpu(virConnectPtr link, struct read_host *out)
-{
-	virNodeCPUStats list[16];
-	int n = 0;
+enum { NODE_STATS_MOST = 16 };
 
-	if (virNodeGetCPUStats(link, VIR_NODE_CPU_STATS_ALL_CPUS, NULL, &n, 0) != 0 ||
-	    n <= 0 || n > (int)ARRAY_LEN(list) ||
-	    virNodeGetCPUStats(link, VIR_NODE_CPU_STATS_ALL_CPUS, list, &n, 0) != 0)
-		return;
+/* libvirt wants to be asked for just as many as there are, which it says if asked for 0.
+ */
+static bool
+node_cpu(struct reader *r, struct read_host *out)
+{
+	virNodeCPUStats list[NODE_STATS_MOST];
+	int n = r->cpu_stats;
+
+	if (n == 0 &&
+	    virNodeGetCPUStats(r->link, VIR_NODE_CPU_STATS_ALL_CPUS, NULL, &n, 0) != 0)
+		return false;
+	if (n <= 0 || n > NODE_STATS_MOST ||
+	    virNodeGetCPUStats(r->link, VIR_NODE_CPU_STATS_ALL_CPUS, list, &n, 0) != 0)
+		return false;
+	r->cpu_stats = n;
 	node_value(list, n, VIR_NODE_CPU_STATS_USER, &out->user_ns);
 	node_value(list, n, VIR_NODE_CPU_STATS_KERNEL, &out->kernel_ns);
 	node_value(list, n, VIR_NODE_CPU_STATS_IDLE, &out->idle_ns);
 	node_value(list, n, VIR_NODE_CPU_STATS_IOWAIT, &out->iowait_ns);
+	return true;
 }
 
 /* Of one NUMA cell, or of all. */
 static bool
-node_memory(virConnectPtr link, int cell, struct read_value *total,
-    struct read_value *left)
+node_memory(struct reader *r, int cell, struct read_value *total, struct read_value *left)
 {
-	virNodeMemoryStats list[16];
-	int n = 0;
+	virNodeMemoryStats list[NODE_STATS_MOST];
+	int *known = cell == VIR_NODE_MEMORY_STATS_ALL_CELLS ? &r->memory_stats
+							     : &r->cell_stats;
+	int n = *known;
 
-	if (virNodeGetMemoryStats(link, cell, NULL, &n, 0) != 0 || n <= 0 ||
-	    n > (int)ARRAY_LEN(list) ||
-	    virNodeGetMemoryStats(link, cell, list, &n, 0) != 0)
+	if (n == 0 && virNodeGetMemoryStats(r->link, cell, NULL, &n, 0) != 0)
 		return false;
+	if (n <= 0 || n > NODE_STATS_MOST ||
+	    virNodeGetMemoryStats(r->link, cell, list, &n, 0) != 0)
+		return false;
+	*known = n;
 	for (int i = 0; i < n; i++) {
 		struct read_value v = { list[i].value * 1024, true };
 		if (strcmp(list[i].field, VIR_NODE_MEMORY_STATS_TOTAL) == 0)
@@ -527,6 +549,16 @@ node_memory(virConnectPtr link, int cell, struct read_value *total,
 			*left = v;
 	}
 	return total->has && left->has;
+}
+
+static void
+node_take(struct reader *r, struct read_host *out)
+{
+	if (!node_cpu(r, out))
+		r->cpu_stats = 0; /* asked anew: another libvirtd may tell more */
+	if (!node_memory(r, VIR_NODE_MEMORY_STATS_ALL_CELLS, &out->memory_total,
+		&out->memory_free))
+		r->memory_stats = 0;
 }
 
 bool
@@ -549,9 +581,7 @@ reader_fast(struct reader *r, const struct read_want *wants, size_t count,
 	out->all = count == 0;
 	if (out->all) {
 		known_drop(r, false);
-		node_cpu(r->link, &out->host);
-		(void)node_memory(r->link, VIR_NODE_MEMORY_STATS_ALL_CELLS,
-		    &out->host.memory_total, &out->host.memory_free);
+		node_take(r, &out->host);
 	}
 	return true;
 }
@@ -672,7 +702,7 @@ cells_take(struct reader *r, struct read_site *out)
 	for (int i = 0; i < t.cells; i++) {
 		struct read_value total = { 0, false };
 		struct read_value left = { 0, false };
-		if (node_memory(r->link, i, &total, &left))
+		if (node_memory(r, i, &total, &left))
 			out->cells[out->cell_count++] = (struct read_cell){ i,
 				total.value, left.value };
 	}
@@ -699,98 +729,47 @@ reader_site(struct reader *r, struct read_site *out, struct err *e)
 
 /* No answer is never zero: a disk without counters is left out. */
 static bool
-disk_take(struct read_disk *d, virDomainStatsRecordPtr s, size_t i)
+disk_take(struct read_disk *d, const struct stats_disk *s)
 {
-	char name[64];
-	const char *target = text_field(s, numbered(name, "block", i, "name"));
-	struct {
-		const char *what;
-		uint64_t *out;
-	} fields[] = { { "rd.bytes", &d->read_bytes }, { "wr.bytes", &d->write_bytes },
-		{ "rd.reqs", &d->read_requests }, { "wr.reqs", &d->write_requests } };
-
-	if (target == NULL)
+	if (s->target == NULL || !s->read_bytes.has || !s->write_bytes.has ||
+	    !s->read_requests.has || !s->write_requests.has)
 		return false;
-	(void)snprintf(d->target, sizeof(d->target), "%.31s", target);
-	for (size_t f = 0; f < ARRAY_LEN(fields); f++)
-		if (!field(s->params, s->nparams,
-			numbered(name, "block", i, fields[f].what), fields[f].out))
-			return false;
-	(void)value_of(s, numbered(name, "block", i, "capacity"), &d->capacity);
-	(void)value_of(s, numbered(name, "block", i, "allocation"), &d->allocation);
-	(void)value_of(s, numbered(name, "block", i, "physical"), &d->physical);
+	(void)snprintf(d->target, sizeof(d->target), "%.31s", s->target);
+	d->read_bytes = s->read_bytes.value;
+	d->write_bytes = s->write_bytes.value;
+	d->read_requests = s->read_requests.value;
+	d->write_requests = s->write_requests.value;
+	d->capacity = s->capacity;
+	d->allocation = s->allocation;
+	d->physical = s->physical;
 	return true;
 }
 
 static void
-disks_take(struct arena *a, struct read_vm *vm, virDomainStatsRecordPtr s)
+disks_take(struct arena *a, struct read_vm *vm, const struct stats *s)
 {
-	uint64_t count = 0;
-
-	(void)field(s->params, s->nparams, "block.count", &count);
-	if (count > READ_DEVICES_MOST)
-		count = READ_DEVICES_MOST;
-	vm->disks = count > 0 ? arena_alloc(a, count * sizeof(*vm->disks)) : NULL;
-	for (size_t i = 0; i < count; i++)
-		if (disk_take(&vm->disks[vm->disk_count], s, i))
+	vm->disks = s->disk_count > 0 ? arena_alloc(a, s->disk_count * sizeof(*vm->disks))
+				      : NULL;
+	for (size_t i = 0; i < s->disk_count; i++)
+		if (disk_take(&vm->disks[vm->disk_count], &s->disks[i]))
 			vm->disk_count++;
 }
 
 static void
-memory_take(struct read_memory *m, virDomainStatsRecordPtr s)
-{
-	kib_of(s, "balloon.current", &m->current);
-	kib_of(s, "balloon.rss", &m->rss);
-	kib_of(s, "balloon.unused", &m->guest_free);
-	kib_of(s, "balloon.usable", &m->usable);
-	kib_of(s, "balloon.swap_in", &m->swap_in);
-	kib_of(s, "balloon.swap_out", &m->swap_out);
-	(void)value_of(s, "balloon.major_fault", &m->major_faults);
-}
-
-/* How long its vCPUs were ready to run while the host had no core for them. */
-static void
-steal_take(struct read_value *steal, virDomainStatsRecordPtr s)
-{
-	uint64_t most = 0;
-	char name[64];
-
-	(void)field(s->params, s->nparams, "vcpu.maximum", &most);
-	for (size_t i = 0; i < most && i < READ_VCPUS_MOST; i++) {
-		uint64_t ns = 0;
-		if (!field(s->params, s->nparams, numbered(name, "vcpu", i, "delay"),
-			&ns))
-			continue;
-		steal->value += ns;
-		steal->has = true;
-	}
-}
-
-static void
-perf_take(struct read_value perf[PERF_COUNT], virDomainStatsRecordPtr s)
-{
-	static const char *const names[PERF_COUNT] = { "perf.instructions",
-		"perf.cpu_cycles", "perf.cache_references", "perf.cache_misses",
-		"perf.branch_instructions", "perf.branch_misses", "perf.page_faults",
-		"perf.context_switches" };
-
-	for (int i = 0; i < PERF_COUNT; i++)
-		(void)value_of(s, names[i], &perf[i]); /* mostly none is there */
-}
-
-static void
-guest_take(struct read_round *out, int64_t id, const char *uuid,
-    virDomainStatsRecordPtr s)
+guest_take(struct reader *r, struct read_round *out, const char *uuid,
+    virDomainStatsRecordPtr record)
 {
 	struct read_vm *vm = &out->list[0];
+	const struct stats *s = &r->stats;
 
 	memset(vm, 0, sizeof(*vm));
 	(void)snprintf(vm->uuid, sizeof(vm->uuid), "%s", uuid);
-	vm->domain_id = id;
+	vm->domain_id = (int64_t)virDomainGetID(record->dom);
+	stats_read(&r->stats, record->params, record->nparams);
 	disks_take(out->arena, vm, s);
-	memory_take(&vm->memory, s);
-	steal_take(&vm->steal_ns, s);
-	perf_take(vm->perf, s);
+	vm->memory = s->memory;
+	vm->steal_ns = s->steal_ns;
+	memcpy(vm->perf, s->perf, sizeof(vm->perf));
 	vm->at = clock_now();
 	vm->guarded = true;
 	out->count = 1;
@@ -803,16 +782,16 @@ guest_ask(struct reader *r, virDomainPtr d, const struct read_want *want,
 {
 	virDomainStatsRecordPtr *list = NULL;
 	virDomainPtr one[2] = { d, NULL };
-	unsigned id = virDomainGetID(d);
 	const unsigned what = want->how == READ_PULSE ? VIR_DOMAIN_STATS_DIRTYRATE
 						      : VIR_DOMAIN_STATS_BLOCK |
 		VIR_DOMAIN_STATS_BALLOON | VIR_DOMAIN_STATS_VCPU | VIR_DOMAIN_STATS_PERF;
 	int n = virDomainListGetStats(one, what, &list,
 	    VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
 
-	if (n == 1 && want->how == READ_FULL && id != (unsigned)-1) {
+	if (n == 1 && want->how == READ_FULL &&
+	    virDomainGetID(list[0]->dom) != (unsigned)-1) {
 		round_begin(r, out, 1);
-		guest_take(out, (int64_t)id, want->uuid, list[0]);
+		guest_take(r, out, want->uuid, list[0]);
 	}
 	virDomainStatsRecordListFree(list);
 	return n == 1 ? READ_DONE : READ_GONE;
@@ -823,24 +802,24 @@ reader_guest(struct reader *r, const struct read_want *want, struct read_round *
     unsigned *busy_ms, struct err *e)
 {
 	virDomainControlInfo control;
-	virDomainPtr d = virDomainLookupByUUIDString(r->link, want->uuid);
+	struct known *k = known_guest(r, want->uuid);
 	enum read_word word = READ_GONE;
 
 	*out = (struct read_round){ .simulated = r->simulated };
-	if (d != NULL && virDomainGetControlInfo(d, &control, 0) == 0) {
+	if (k->guest != NULL && virDomainGetControlInfo(k->guest, &control, 0) == 0) {
 		/* A background job leaves queries through. */
 		bool idle = control.state == VIR_DOMAIN_CONTROL_OK ||
 		    control.state == VIR_DOMAIN_CONTROL_JOB;
 		*busy_ms = (unsigned)control.stateTime;
 		word = !idle                 ? READ_BUSY
 		    : want->how == READ_LOOK ? READ_DONE
-					     : guest_ask(r, d, want, out);
+					     : guest_ask(r, k->guest, want, out);
 	}
-	if (d != NULL)
-		(void)virDomainFree(d);
-	if (word == READ_GONE && virConnectIsAlive(r->link) != 1) {
-		(void)fail(e, "guests of", r->uri);
-		return READ_LOST;
-	}
-	return word;
+	if (word != READ_GONE)
+		return word;
+	guest_forget(k);
+	if (virConnectIsAlive(r->link) == 1)
+		return READ_GONE;
+	(void)fail(e, "guests of", r->uri);
+	return READ_LOST;
 }

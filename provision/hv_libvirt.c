@@ -2,17 +2,18 @@
 /* hv: the hypervisor by libvirt; the one file of this program that knows it */
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/watch.h"
 #include "provision/domain_xml.h"
 #include "provision/hv.h"
 #include "provision/seed.h"
+#include <assert.h>
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEEPALIVE_S = 5, KEEPALIVE_COUNT = 3, EVENT_STACK = 256 * 1024 };
+enum { KEEPALIVE_S = 5, KEEPALIVE_COUNT = 3 };
 
 struct hv {
 	virConnectPtr link;
@@ -83,38 +84,21 @@ silent(void *unused_context unused, virErrorPtr unused_error unused)
 {
 }
 
-static void *
-event_thread(void *unused_context unused)
-{
-	for (;;)
-		if (virEventRunDefaultImpl() < 0)
-			log_warning("libvirt's event loop failed once, it goes on");
-	return NULL;
-}
-
-/* Without any timer libvirt's loop would sleep through handles added by other threads. */
-static void
-tick(int unused_timer unused, void *unused_context unused)
-{
-}
+static_assert((int)WATCH_READ == VIR_EVENT_HANDLE_READABLE &&
+	(int)WATCH_WRITE == VIR_EVENT_HANDLE_WRITABLE &&
+	(int)WATCH_ERROR == VIR_EVENT_HANDLE_ERROR &&
+	(int)WATCH_HANGUP == VIR_EVENT_HANDLE_HANGUP,
+    "libvirt's bits are ours");
 
 bool
 hv_init(struct err *e)
 {
-	pthread_attr_t attr;
-	pthread_t thread;
-
 	virSetErrorFunc(NULL, silent);
-	if (virInitialize() < 0 || virEventRegisterDefaultImpl() < 0 ||
-	    virEventAddTimeout(1000, tick, NULL, NULL) < 0)
+	if (virInitialize() < 0)
 		return fail(e, "libvirt", "initialisation");
-	if (pthread_attr_init(&attr) != 0 ||
-	    pthread_attr_setstacksize(&attr, EVENT_STACK) != 0 ||
-	    pthread_create(&thread, &attr, event_thread, NULL) != 0)
-		return err_set(e, ERR_INTERNAL, "no thread for libvirt's events");
-	(void)pthread_attr_destroy(&attr); /* cannot fail for what init made */
-	(void)pthread_detach(thread);
-	return true;
+	virEventRegisterImpl(watch_add, watch_change, watch_remove, watch_timer_add,
+	    watch_timer_change, watch_timer_remove);
+	return watch_start(e);
 }
 
 static int
