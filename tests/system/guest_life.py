@@ -344,10 +344,9 @@ class Life:
     def do_snapshot_and_back(self):
         """The guest goes back to where it was, and so does its own account; what it used stays used."""
         self.look()
+        then = dict(self.before)
         made = self.api("vm-snapshot", "create", self.name, "--snapshotmemory", "true")
         self.same_guest()
-        self.look()
-        then = dict(self.before)
         self.work()
         self.ends(True, lambda: self.api("vm-snapshot", "revert", made["id"]))
         self.before = then
