@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define AGENT_CHANNEL "org.qemu.guest_agent.0"
+
 /* libxml2's strings are unsigned; its own BAD_CAST would drop the const. */
 #define TEXT (const xmlChar *)
 
@@ -199,6 +201,16 @@ channel(struct xml *x, const char *path)
 	xml_close(x);
 }
 
+/* Where an agent in the guest may answer; libvirt makes the socket itself. */
+static void
+agent_channel(struct xml *x)
+{
+	xml_open(x, "channel");
+	xml_attribute(x, "type", "unix");
+	xml_element(x, "target", NULL, "type", "virtio", "name", AGENT_CHANNEL, NULL);
+	xml_close(x);
+}
+
 static void
 devices(struct xml *x, const struct domain_want *want)
 {
@@ -221,6 +233,7 @@ devices(struct xml *x, const struct domain_want *want)
 	xml_close(x);
 	if (want->control_path != NULL)
 		channel(x, want->control_path);
+	agent_channel(x);
 	xml_open(x, "memballoon");
 	xml_attribute(x, "model", "virtio");
 	xml_element(x, "stats", NULL, "period", "10", NULL);
@@ -505,6 +518,10 @@ domain_read(struct domain_found *out, const char *xml, struct err *e)
 	    sizeof(out->account_uuid));
 	out->plugged_vcpus = count_at(c,
 	    "/domain/vcpus/vcpu[@hotpluggable='yes' and @enabled='yes']", CPUS_MOST);
+	out->agent = count_at(c,
+			 "/domain/devices/channel/target[@name='" AGENT_CHANNEL
+			 "' and @state='connected']",
+			 1) > 0;
 	out->disk_count = count_at(c, DISKS, XML_DISKS_MOST);
 	for (size_t i = 0; i < out->disk_count; i++) {
 		(void)snprintf(path, sizeof(path), "string((" DISKS ")[%zu]/target/@dev)",

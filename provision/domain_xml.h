@@ -79,6 +79,7 @@ char *backup_xml(const char *target, const char *path, const char *const *others
 
 struct domain_found {
 	size_t plugged_vcpus;  /* that were added while it ran */
+	bool agent;            /* an agent in the guest has opened its channel */
 	char account_uuid[64]; /* of our metadata; "" when there is none */
 	size_t disk_count;
 	struct {

@@ -70,6 +70,15 @@ void hv_domain_done(struct hv_domain *d);
 must_check bool hv_domain_xml(struct hv *hv, const char *uuid, char **xml, struct err *e);
 
 /*
+ * Asks the agent in a guest for all that it tells, where one has opened its channel and
+ * the control channel is idle (*there; what was told is in out).  Each of its answers may
+ * take wait_s; an agent that lets that pass is ERR_LIMIT.
+ */
+struct guest_facts;
+must_check bool hv_agent_ask(struct hv *hv, const char *uuid, int wait_s, bool *there,
+    struct guest_facts *out, struct err *e);
+
+/*
  * The size of a disk as the guest sees it, which needs no right on the file.  ERR_AGAIN
  * while the guest's control channel is taken: what then asks would hang with it.
  */

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/watch.h"
 #include "provision/domain_xml.h"
+#include "provision/guest.h"
 #include "provision/hv.h"
 #include "provision/seed.h"
 #include <assert.h>
@@ -334,6 +335,98 @@ control_idle(virDomainPtr d, const char *uuid, struct err *e)
 	return info.state == VIR_DOMAIN_CONTROL_OK ||
 	    err_set(e, ERR_AGAIN, "domain %s: its control channel is taken for %llu ms",
 		uuid, info.stateTime);
+}
+
+/* ---- the agent in a guest */
+
+static bool
+agent_there(virDomainPtr d, bool *there, struct err *e)
+{
+	scoped_free char *xml = virDomainGetXMLDesc(d, 0);
+	struct domain_found found;
+
+	if (xml == NULL)
+		return fail(e, "domain", virDomainGetName(d));
+	if (!domain_read(&found, xml, e))
+		return false;
+	*there = found.agent;
+	return true;
+}
+
+static void
+agent_take(struct guest_facts *out, const virTypedParameter *p)
+{
+	switch (p->type) {
+	case VIR_TYPED_PARAM_STRING:
+		guest_text(out, p->field, p->value.s);
+		break;
+	case VIR_TYPED_PARAM_UINT:
+		guest_number(out, p->field, p->value.ui);
+		break;
+	case VIR_TYPED_PARAM_ULLONG:
+		guest_number(out, p->field, p->value.ul);
+		break;
+	default:
+		break; /* whether a disk is read-only, and the like */
+	}
+}
+
+/* An agent that says nothing is no fault of the host's. */
+static bool
+agent_failed(struct err *e, const char *uuid)
+{
+	const virError *v = virGetLastError();
+	bool silent = v != NULL &&
+	    (v->code == VIR_ERR_AGENT_UNRESPONSIVE || v->code == VIR_ERR_AGENT_UNSYNCED ||
+		v->domain == VIR_FROM_QEMU);
+
+	return err_set(e, silent ? ERR_LIMIT : kind_of(v), "guest agent of %s: %s", uuid,
+	    v != NULL && v->message != NULL ? v->message : "libvirt does not say why");
+}
+
+/*
+ * Types 0: what an agent does not know it leaves out.  How long libvirt waits for it is
+ * a setting of the domain, for everybody: it is put back to libvirt's own, since freezing
+ * file systems may take longer.
+ */
+static bool
+agent_ask(virDomainPtr d, const char *uuid, int wait_s, struct guest_facts *out,
+    struct err *e)
+{
+	virTypedParameterPtr list = NULL;
+	int n = 0;
+	int got;
+
+	if (virDomainAgentSetResponseTimeout(d, wait_s, 0) < 0)
+		return agent_failed(e, uuid);
+	got = virDomainGetGuestInfo(d, 0, &list, &n, 0);
+	if (got < 0)
+		(void)agent_failed(e, uuid);
+	for (int i = 0; i < n; i++)
+		agent_take(out, &list[i]);
+	virTypedParamsFree(list, n);
+	/* It fails with its connection, and then the next look puts it back. */
+	(void)virDomainAgentSetResponseTimeout(d, VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK,
+	    0);
+	return got >= 0;
+}
+
+bool
+hv_agent_ask(struct hv *hv, const char *uuid, int wait_s, bool *there,
+    struct guest_facts *out, struct err *e)
+{
+	virDomainPtr d = domain_find(hv, uuid, e);
+	bool ok;
+
+	*there = false;
+	if (d == NULL)
+		return false;
+	ok = virDomainIsActive(d) != 1 ||
+	    (agent_there(d, there, e) &&
+		(!*there ||
+		    (control_idle(d, uuid, e) && agent_ask(d, uuid, wait_s, out, e))));
+	(void)virDomainFree(d);
+	return ok;
 }
 
 bool

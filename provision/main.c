@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/proc.h"
+#include "provision/agent.h"
 #include "provision/host.h"
 #include "provision/hv.h"
 #include "provision/job.h"
@@ -30,6 +31,7 @@ enum {
 static struct hosts hosts;
 static atomic_int job_worker_next;
 static atomic_int host_worker_next;
+static atomic_int agent_worker_next;
 
 static void
 pause_ms(long ms)
@@ -127,6 +129,22 @@ job_worker(void *context)
 	return NULL;
 }
 
+static void *
+agent_worker(void *context)
+{
+	const struct conf *conf = context;
+	struct db *db = database_wait(conf);
+	int me = atomic_fetch_add(&agent_worker_next, 1);
+
+	for (;;) {
+		struct err e = ERR_INIT;
+		if (!agents_round(db, conf, me, &e))
+			log_debug("%s", e.text);
+		pause_ms((long)(agents_pause_ns(conf) / NS_PER_MS));
+	}
+	return NULL;
+}
+
 static void
 thread_start(void *(*run)(void *), const struct conf *conf)
 {
@@ -165,6 +183,8 @@ main(int argc, char **argv)
 		thread_start(host_worker, proc_conf(p));
 	for (int i = 0; i < JOB_WORKERS; i++)
 		thread_start(job_worker, proc_conf(p));
+	for (int i = 0; i < AGENT_WORKERS; i++)
+		thread_start(agent_worker, proc_conf(p));
 	proc_ready(p);
 	status = proc_loop(p);
 	/* Crash-only: whatever the workers are doing is taken up by the next start. */

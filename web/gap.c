@@ -83,8 +83,7 @@ sku_check(const struct correction *k, struct err *e)
 		    k->sku);
 	if (disk == volume)
 		return true;
-	return err_set(e, ERR_INPUT,
-	    "sku: in this gap a %s was not measured: give %s",
+	return err_set(e, ERR_INPUT, "sku: in this gap a %s was not measured: give %s",
 	    volume ? "disk" : "virtual machine",
 	    volume ? "disk.read.bytes, disk.write.bytes, disk.read.requests or "
 		     "disk.write.requests"
@@ -155,8 +154,9 @@ record_fill(struct correction *k, struct err *e)
 	r->values[USAGE_sku] = k->sku;
 	r->values[USAGE_unit] = sku_own_unit(k->sku);
 	r->values[USAGE_quantity] = call_value(c, "quantity");
-	r->values[USAGE_at] = at != NULL ? at
-					 : arena_strdup(c->arena, instant_text(last, text));
+	r->values[USAGE_at] = at != NULL
+	    ? at
+	    : arena_strdup(c->arena, instant_text(last, text));
 	r->values[USAGE_resource] = gap_text(k, FIND_VM_UUID);
 	r->values[USAGE_resource_name] = gap_text(k, FIND_VM_NAME);
 	return usage_record_check(r, e);
@@ -171,7 +171,8 @@ quantity_same(const struct correction *k, bool *same, struct err *e)
 	scoped(rows_clear) struct rows *r = NULL;
 
 	if (!db_query(k->call->db, STMT_GAP_SAME,
-		DB_ARGS(gap_text(k, FIND_SAID_QUANTITY), k->record.values[USAGE_quantity]),
+		DB_ARGS(gap_text(k, FIND_SAID_QUANTITY),
+		    k->record.values[USAGE_quantity]),
 		&r, e))
 		return false;
 	*same = rows_bool(r, 0, 0) &&
@@ -196,8 +197,10 @@ said_again(const struct correction *k, struct err *e)
 		    call_date(k->call, gap_text(k, FIND_SAID_AT)),
 		    gap_text(k, FIND_SAID_WHY));
 	return err_set(e, ERR_CONFLICT,
-	    "%s said on %s already that %s %s of %s were used in this gap (%s): to set that "
-	    "right, tell a record that names \"%s\" of source %s in corrects (jeoul usage "
+	    "%s said on %s already that %s %s of %s were used in this gap (%s): to set "
+	    "that "
+	    "right, tell a record that names \"%s\" of source %s in corrects (jeoul "
+	    "usage "
 	    "import)",
 	    gap_text(k, FIND_SAID_BY), call_date(k->call, gap_text(k, FIND_SAID_AT)),
 	    gap_text(k, FIND_SAID_QUANTITY), gap_text(k, FIND_SAID_UNIT), k->sku,
@@ -237,7 +240,8 @@ act_write(const struct correction *k, struct err *e)
 	/* Somebody else said something of this gap since we looked: decided again. */
 	return written == 1 ||
 	    err_set(e, ERR_CONFLICT,
-		"somebody else said something of this gap just now: look at it (jeoul gap "
+		"somebody else said something of this gap just now: look at it (jeoul "
+		"gap "
 		"list --id %s) and try again",
 		k->id);
 }
@@ -279,8 +283,7 @@ correct(struct correction *k, struct err *e)
 		return said_again(k, e);
 	if (!verdict_check(k, e))
 		return false;
-	if (k->sku != NULL &&
-	    (!room_check(k, e) || !usage_import_act(c, &k->record, e)))
+	if (k->sku != NULL && (!room_check(k, e) || !usage_import_act(c, &k->record, e)))
 		return false;
 	if (c->late != NULL)
 		return true;
@@ -321,7 +324,8 @@ handle_gap_correct(struct call *c, struct err *e)
 		return call_not_found(c, "id", k.id, e);
 	if (rows_text(r, 0, FIND_VM_UUID) == NULL)
 		return err_set(e, ERR_CONFLICT,
-		    "nothing is known of what was not measured in this gap: usage is told "
+		    "nothing is known of what was not measured in this gap: usage is "
+		    "told "
 		    "by jeoul usage import");
 	k.gap = r;
 	k.id = arena_strdup(c->arena, k.id);

@@ -183,3 +183,9 @@ handle_job(struct call *c, struct err *e)
 		failure_write(c, r);
 	return true;
 }
+
+bool
+handle_vm_guest(struct call *c, struct err *e)
+{
+	return call_answer_one(c, STMT_VM_GUEST, call_value(c, "id"), e);
+}

@@ -591,3 +591,26 @@ where id = $1::bigint and turn = $2::bigint and state = 'running'
 insert into event (account_id, source, kind, object_uuid, text) values ($1::bigint, 'provision', $2, $3::uuid, $4)
 -- name: notify
 select pg_notify($1, $2)
+
+-- name: guest_due
+-- Guests whose agent is to be asked again, of the hosts of one worker ($1 of $2): after $3 microseconds, longer
+-- when it was silent, up to sixteen times that.
+select v.account_id, v.id, v.uuid, h.uri
+from vm v
+join host h on h.id = v.host_id and h.removed is null and h.state = 'Up' and not h.simulated
+left join vm_guest g on g.account_id = v.account_id and g.vm_id = v.id
+where v.removed is null and v.state = 'Running' and h.id % $2::bigint = $1::bigint
+    and (g.tried is null or g.tried + (1 << least(g.failures, 4)) * $3::bigint * interval '1 microsecond' <= now())
+order by h.id, g.tried nulls first, v.id limit 500
+
+-- name: guest_told
+insert into vm_guest (account_id, vm_id, seen, facts, tried) values ($1::bigint, $2::bigint, now(), $3::jsonb, now())
+on conflict (account_id, vm_id) do update set seen = excluded.seen, facts = excluded.facts, tried = excluded.tried,
+    failures = 0, error = null
+
+-- name: guest_silent
+-- What it told before stays; without a reason there is no agent.
+insert into vm_guest (account_id, vm_id, tried, failures, error)
+values ($1::bigint, $2::bigint, now(), case when $3::text is null then 0 else 1 end, $3)
+on conflict (account_id, vm_id) do update set tried = excluded.tried, error = excluded.error,
+    failures = case when excluded.error is null then 0 else vm_guest.failures + 1 end

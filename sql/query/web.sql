@@ -73,6 +73,15 @@ order by v.account_id, v.row_id limit $10 offset $11;
 -- name: vm_one
 select * from api_virtual_machine where id = $1::uuid order by removed is null desc, removed desc limit 1;
 
+-- name: vm_guest
+-- A VM with what the agent in its guest told last, in the guest's own words.
+select v.*, g.seen as guestseen, g.error as guesterror, g.facts->>'hostname' as guesthostname,
+    coalesce(g.facts->>'osname', g.facts->>'osid') as guestos, g.facts->>'osversion' as guestosversion,
+    g.facts->>'kernel' as guestkernel, g.facts->>'machine' as guestmachine,
+    g.facts->'filesystems' as guestfilesystems, g.facts->'interfaces' as guestinterfaces
+from api_virtual_machine v left join vm_guest g on g.account_id = v.account_id and g.vm_id = v.row_id
+where v.id = $1::uuid order by v.removed is null desc, v.removed desc limit 1;
+
 -- name: vm_find
 select account_id, name, state from vm where uuid = $1::uuid and removed is null;
 

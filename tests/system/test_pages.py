@@ -271,6 +271,18 @@ def test_gaps_in_metering_are_shown_to_whom_they_concern(browser, world, house, 
     assert not browser.find("section[aria-labelledby='gaps-title']").is_displayed()
 
 
+def test_what_the_guest_says_stands_at_its_graphs(browser, world, house):
+    house.sql("""insert into vm_guest (account_id, vm_id, seen, tried, facts) select account_id, id, now() - interval '2 minutes', now(), %s
+        from vm where uuid = %s""", json.dumps({"hostname": "<b>w1</b>", "osname": "Debian GNU/Linux 12", "filesystems": [
+            {"mountpoint": "/", "total": str(20 << 30), "used": str(3 << 30)}], "interfaces": [
+            {"name": "lo", "addresses": ["127.0.0.1/8"]}, {"name": "eth0", "addresses": ["192.0.2.7/24", "fe80::1/64"]}]}), world["web1"])
+    browser.login("acme", "acme-password", "/my")
+    assert browser.text("#guest") == ("The guest says: <b>w1</b> · Debian GNU/Linux 12 · 192.0.2.7 · / 3 GiB of 20 GiB · 2 minutes ago")
+    house.sql("update vm_guest set error = 'agent does not respond'")
+    browser.go("/my")
+    browser.wait("that it is silent", lambda: "silent since" in browser.text("#guest"))
+
+
 def test_tenant_sees_own_things_only(browser, world):
     browser.login("acme", "acme-password", "/my")
     body = browser.text("main")

@@ -10,7 +10,7 @@ from conftest import Stack
 ROLES = ("provision", "meter", "billing", "snmp", "web")
 # May change in every way, by the roles that its rights name: they say what is, not what was.
 PRESENT = {"domain", "account", "app_user", "session", "zone", "host", "host_contact", "offering", "template",
-           "vm", "volume", "nic", "job", "lease", "alarm", "delivery", "tariff", "schema_migration",
+           "vm", "vm_guest", "volume", "nic", "job", "lease", "alarm", "delivery", "tariff", "schema_migration",
            "meter_refused", "meter_grain", "host_pool", "host_network", "host_cell", "issuer", "billing_terms", "billing_trouble", "budget",
            "storage_pool", "disk_offering", "template_copy", "snapshot", "snapshot_policy", "vm_snapshot", "network",
            "tag", "key_pair", "pod", "cluster", "affinity_group", "affinity_member",

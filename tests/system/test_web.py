@@ -452,7 +452,7 @@ def test_tenants_may_not_make_things_for_others(house, acme, hanok):
     assert house.sql("select count(*) from vm where name = 'sneaky'") == [(0,)]
 
 
-TABLES = ("vm", "volume", "nic", "lifetime", "usage_window", "meter_gap", "meter_gap_act", "account_tariff", "accrual", "accrual_run", "job",
+TABLES = ("vm", "vm_guest", "volume", "nic", "lifetime", "usage_window", "meter_gap", "meter_gap_act", "account_tariff", "accrual", "accrual_run", "job",
           "app_user", "account")
 
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Graphs of one VM or host by dygraphs, each with a table beside it that says the same.
 import { api, badge, bytes, el, number, session, t, time } from "./common.js";
+import { GuestLine } from "./guest.js";
 
 const RANGES = [["1h", 3600, 10], ["6h", 21600, 60], ["24h", 86400, 60], ["7d", 604800, 300]];
 const TABLE_ROWS = 24;
@@ -137,6 +138,7 @@ export class Graphs {
 		const row = this.shown.row;
 		this.charts = CHARTS.map((spec) => new Chart(spec));
 		this.nothing = el("p", { class: "hint", hidden: true }, t("chart.none"));
+		this.guest = this.shown.kind === "vm" ? new GuestLine() : null;
 		const ranges = el("div", { class: "segments", role: "group", "aria-label": t("chart.range") },
 			RANGES.map((r) => el("button", { type: "button", "aria-pressed": String(r === this.range), "data-range": r[0],
 				onclick: () => this.choose(r) }, t(`range.${r[0]}`))));
@@ -144,7 +146,7 @@ export class Graphs {
 			el("div", { class: "head" },
 				el("h2", { id: "graph-title" }, t("chart.title", { name: row.name }), " ",
 					row.simulated ? badge("simulated", t("simulated")) : null), ranges),
-			this.nothing, el("div", { class: "charts" }, this.charts.map((c) => c.node)));
+			...this.guest ? [this.guest.node] : [], this.nothing, el("div", { class: "charts" }, this.charts.map((c) => c.node)));
 	}
 
 	choose(range) {
@@ -179,6 +181,7 @@ export class Graphs {
 		const query = new URLSearchParams({ startdate: iso(end - seconds), enddate: iso(end), step });
 		let answer;
 		try {
+			await this.guest?.refresh(row.id, auto);
 			answer = await api("GET", `metrics/${kind}/${row.id}?${query}`, undefined, auto);
 		} catch (problem) {
 			this.nothing.textContent = problem.message;
