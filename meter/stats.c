@@ -5,7 +5,8 @@
 
 /*
  * A record is some forty names and values in no promised order.  Asking for each value by
- * its name costs more than the values: names are printed and the list is searched for each.
+ * its name costs more than the values: names are printed and the list is searched for
+ * each.
  */
 
 /* An unsigned value of any of libvirt's widths. */

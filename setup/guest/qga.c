@@ -67,7 +67,8 @@ os_info(void)
 	struct utsname u;
 
 	uname(&u);
-	say("{\"id\":\"jeoul-guest\",\"name\":\"Jeoul demo guest\",\"pretty-name\":\"Jeoul demo guest (busybox)\","
+	say("{\"id\":\"jeoul-guest\",\"name\":\"Jeoul demo "
+	    "guest\",\"pretty-name\":\"Jeoul demo guest (busybox)\","
 	    "\"version\":\"1\",\"version-id\":\"1\",\"kernel-release\":");
 	say_text(u.release);
 	say(",\"kernel-version\":");
@@ -108,8 +109,10 @@ static int
 prefix_of(const struct sockaddr *mask)
 {
 	const unsigned char *p = mask->sa_family == AF_INET
-	    ? (const unsigned char *)&((const struct sockaddr_in *)(const void *)mask)->sin_addr
-	    : (const unsigned char *)&((const struct sockaddr_in6 *)(const void *)mask)->sin6_addr;
+	    ? (const unsigned char *)&((const struct sockaddr_in *)(const void *)mask)
+		  ->sin_addr
+	    : (const unsigned char *)&((const struct sockaddr_in6 *)(const void *)mask)
+		  ->sin6_addr;
 	int bytes = mask->sa_family == AF_INET ? 4 : 16;
 	int bits = 0;
 
@@ -127,15 +130,23 @@ addresses(const struct ifaddrs *all, const char *name)
 	for (const struct ifaddrs *a = all; a != NULL; a = a->ifa_next) {
 		char text[INET6_ADDRSTRLEN];
 		const void *from;
-		if (a->ifa_addr == NULL || strcmp(a->ifa_name, name) != 0 || a->ifa_netmask == NULL ||
-		    (a->ifa_addr->sa_family != AF_INET && a->ifa_addr->sa_family != AF_INET6))
+		if (a->ifa_addr == NULL || strcmp(a->ifa_name, name) != 0 ||
+		    a->ifa_netmask == NULL ||
+		    (a->ifa_addr->sa_family != AF_INET &&
+			a->ifa_addr->sa_family != AF_INET6))
 			continue;
 		from = a->ifa_addr->sa_family == AF_INET
-		    ? (const void *)&((const struct sockaddr_in *)(const void *)a->ifa_addr)->sin_addr
-		    : (const void *)&((const struct sockaddr_in6 *)(const void *)a->ifa_addr)->sin6_addr;
-		say("%s{\"ip-address\":\"%s\",\"ip-address-type\":\"%s\",\"prefix\":%d}", n++ > 0 ? "," : "",
+		    ? (const void *)&(
+			  (const struct sockaddr_in *)(const void *)a->ifa_addr)
+			  ->sin_addr
+		    : (const void *)&(
+			  (const struct sockaddr_in6 *)(const void *)a->ifa_addr)
+			  ->sin6_addr;
+		say("%s{\"ip-address\":\"%s\",\"ip-address-type\":\"%s\",\"prefix\":%d}",
+		    n++ > 0 ? "," : "",
 		    inet_ntop(a->ifa_addr->sa_family, from, text, sizeof(text)),
-		    a->ifa_addr->sa_family == AF_INET ? "ipv4" : "ipv6", prefix_of(a->ifa_netmask));
+		    a->ifa_addr->sa_family == AF_INET ? "ipv4" : "ipv6",
+		    prefix_of(a->ifa_netmask));
 	}
 	say("]");
 }
@@ -154,9 +165,9 @@ interfaces(void)
 				continue;
 			say("%s{\"name\":", n++ > 0 ? "," : "");
 			say_text(a->ifa_name);
-			say(",\"hardware-address\":\"%02x:%02x:%02x:%02x:%02x:%02x\",", link->sll_addr[0],
-			    link->sll_addr[1], link->sll_addr[2], link->sll_addr[3], link->sll_addr[4],
-			    link->sll_addr[5]);
+			say(",\"hardware-address\":\"%02x:%02x:%02x:%02x:%02x:%02x\",",
+			    link->sll_addr[0], link->sll_addr[1], link->sll_addr[2],
+			    link->sll_addr[3], link->sll_addr[4], link->sll_addr[5]);
 			addresses(all, a->ifa_name);
 			say("}");
 		}
@@ -180,8 +191,10 @@ answer(int fd, const char *line)
 	static const struct {
 		const char *name;
 		void (*tell)(void);
-	} known[] = { { "\"guest-get-host-name\"", host_name }, { "\"guest-get-osinfo\"", os_info },
-		{ "\"guest-get-fsinfo\"", file_systems }, { "\"guest-network-get-interfaces\"", interfaces } };
+	} known[] = { { "\"guest-get-host-name\"", host_name },
+		{ "\"guest-get-osinfo\"", os_info },
+		{ "\"guest-get-fsinfo\"", file_systems },
+		{ "\"guest-network-get-interfaces\"", interfaces } };
 	void (*tell)(void) = NULL;
 
 	used = 0;
@@ -197,7 +210,8 @@ answer(int fd, const char *line)
 		sync_answer(line);
 	else {
 		used = 0;
-		say("{\"error\":{\"class\":\"CommandNotFound\",\"desc\":\"the demo guest does not know it\"}");
+		say("{\"error\":{\"class\":\"CommandNotFound\",\"desc\":\"the demo guest "
+		    "does not know it\"}");
 	}
 	say("}\n");
 	for (size_t at = 0; at < used;) {
@@ -217,7 +231,8 @@ port_open(void)
 	for (int device = 0; device < 8; device++)
 		for (int port = 0; port < 8; port++) {
 			FILE *f;
-			snprintf(path, sizeof(path), "/sys/class/virtio-ports/vport%dp%d/name", device, port);
+			snprintf(path, sizeof(path),
+			    "/sys/class/virtio-ports/vport%dp%d/name", device, port);
 			f = fopen(path, "r");
 			if (f == NULL)
 				continue;

@@ -17,8 +17,8 @@ strings_check(const struct jval *v)
 
 	must(text == NULL || (fuzz_printable(text) && fuzz_utf8(text, strlen(text))),
 	    "not to be shown: %s", text);
-	must(text == NULL || (text[0] != '\0' && strlen(text) < GUEST_TEXT_MAX), "%zu bytes",
-	    strlen(text != NULL ? text : ""));
+	must(text == NULL || (text[0] != '\0' && strlen(text) < GUEST_TEXT_MAX),
+	    "%zu bytes", strlen(text != NULL ? text : ""));
 	must(json_type(v) != JSON_NUMBER, "a number that a reader may round");
 	for (const struct jval *m = json_first(v); m != NULL; m = json_next(m))
 		strings_check(m);
@@ -46,7 +46,8 @@ written_check(const struct guest_facts *f)
 
 	guest_facts_write(&j, f);
 	must(buf_ok(&b) && b.length < BYTES_MOST, "%zu bytes", b.length);
-	must(json_parse(&doc, buf_text(&b), b.length, &e), "%s: %s", e.text, buf_text(&b));
+	must(json_parse(&doc, buf_text(&b), b.length, &e), "%s: %s", e.text,
+	    buf_text(&b));
 	strings_check(json_root(doc));
 	lists_check(json_root(doc));
 	json_free(doc);

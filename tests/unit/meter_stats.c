@@ -18,15 +18,17 @@ struct record {
 static void
 number(struct record *r, const char *name, unsigned long long value)
 {
-	assert_int_equal(
-	    virTypedParamsAddULLong(&r->params, &r->count, &r->room, name, value), 0);
+	assert_int_equal(virTypedParamsAddULLong(&r->params, &r->count, &r->room, name,
+			     value),
+	    0);
 }
 
 static void
 text(struct record *r, const char *name, const char *value)
 {
-	assert_int_equal(
-	    virTypedParamsAddString(&r->params, &r->count, &r->room, name, value), 0);
+	assert_int_equal(virTypedParamsAddString(&r->params, &r->count, &r->room, name,
+			     value),
+	    0);
 }
 
 static struct stats out; /* stale from one test to the next, as in the collector */
@@ -139,12 +141,13 @@ numbers_of_any_width_are_taken_and_texts_are_none(void **unused_state unused)
 	assert_int_equal(virTypedParamsAddUInt(&r.params, &r.count, &r.room,
 			     "net.0.rx.bytes", UINT32_MAX),
 	    0);
-	assert_int_equal(
-	    virTypedParamsAddLLong(&r.params, &r.count, &r.room, "net.0.tx.bytes", -1),
+	assert_int_equal(virTypedParamsAddLLong(&r.params, &r.count, &r.room,
+			     "net.0.tx.bytes", -1),
 	    0);
 	number(&r, "net.0.name", 5);
-	assert_int_equal(
-	    virTypedParamsAddInt(&r.params, &r.count, &r.room, "balloon.rss", 3), 0);
+	assert_int_equal(virTypedParamsAddInt(&r.params, &r.count, &r.room, "balloon.rss",
+			     3),
+	    0);
 	text(&r, "balloon.current", "12");
 	number(&r, "block.0.rd.bytes", UINT64_MAX);
 	record_read(&r);
@@ -163,9 +166,9 @@ names_that_make_no_sense_are_passed_over(void **unused_state unused)
 {
 	static const char *const names[] = { "net.", "net.count", "net..rx.bytes",
 		"net.-1.rx.bytes", "net.0", "net.32.rx.bytes", "net.4294967296.rx.bytes",
-		"net.99999999999999999999999.rx.bytes", "block.32.name",
-		"block.0x1.name", "vcpu.256.delay", "vcpu.delay", "perf.", "balloon.",
-		"", ".", "netx.0.rx.bytes" };
+		"net.99999999999999999999999.rx.bytes", "block.32.name", "block.0x1.name",
+		"vcpu.256.delay", "vcpu.delay", "perf.", "balloon.", "", ".",
+		"netx.0.rx.bytes" };
 	struct record r = { NULL, 0, 0 };
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)

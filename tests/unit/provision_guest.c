@@ -49,10 +49,12 @@ what_an_agent_tells_is_written(void **state)
 	guest_text(f, "if.0.addr.1.addr", "2001:db8::7");
 	text = written(f);
 	assert_string_equal(text,
-	    "{\"hostname\":\"web1\",\"osname\":\"Debian GNU/Linux 12\",\"osversion\":\"12\","
+	    "{\"hostname\":\"web1\",\"osname\":\"Debian GNU/Linux "
+	    "12\",\"osversion\":\"12\","
 	    "\"osid\":\"debian\",\"kernel\":\"6.1.0\",\"machine\":\"x86_64\","
 	    "\"filesystems\":[{\"mountpoint\":\"/\",\"name\":\"vda1\",\"type\":\"ext4\","
-	    "\"total\":\"18446744073709551615\",\"used\":\"0\"},{\"mountpoint\":\"/boot\"}],"
+	    "\"total\":\"18446744073709551615\",\"used\":\"0\"},{\"mountpoint\":\"/"
+	    "boot\"}],"
 	    "\"interfaces\":[{\"name\":\"eth0\",\"mac\":\"52:54:00:00:00:01\","
 	    "\"addresses\":[\"192.0.2.7/24\",\"2001:db8::7\"]}]}");
 }
@@ -74,7 +76,10 @@ a_guest_that_lies_is_cut_and_tamed(void **state)
 
 	(void)state;
 	guest_text(f, "hostname", "\x1b[2Ja\tb\x7f\xc3(\xc2\x85");
-	assert_string_equal(f->hostname, "?[2Ja?b?" "?(?" "?");
+	assert_string_equal(f->hostname,
+	    "?[2Ja?b?"
+	    "?(?"
+	    "?");
 	guest_text(f, "os.name", "x\xe2\x80\xae\xed\xa0\x80");
 	assert_string_equal(f->os_name, "x??????");
 	/* Whole characters of three bytes, and no piece of one. */
