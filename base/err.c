@@ -2,6 +2,7 @@
 /* err: what went wrong, told once by the one who knows */
 #include "base/err.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 bool
@@ -68,4 +69,35 @@ err_kind_name(enum err_kind kind)
 	if ((unsigned)kind >= ARRAY_LEN(names))
 		return "unknown";
 	return names[kind];
+}
+
+/* "line 12" -> 12 and what follows it. */
+static bool
+word_number(const char **text, const char *word, size_t *n)
+{
+	const char *digits = *text + strlen(word);
+	char *end = NULL;
+
+	if (strncmp(*text, word, strlen(word)) != 0 || *digits < '0' || *digits > '9')
+		return false;
+	*n = strtoul(digits, &end, 10);
+	*text = end;
+	return true;
+}
+
+bool
+err_place(const char *text, const char *prefix, size_t *line, size_t *column,
+    const char **rest)
+{
+	size_t n[2];
+
+	if (strncmp(text, prefix, strlen(prefix)) == 0)
+		text += strlen(prefix);
+	if (!word_number(&text, "line ", &n[0]) ||
+	    !word_number(&text, ", column ", &n[1]))
+		return false;
+	*line = n[0];
+	*column = n[1];
+	*rest = text;
+	return true;
 }

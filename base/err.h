@@ -4,6 +4,7 @@
 #include "base/attr.h"
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 /* The kind decides what the caller does; the text is for people. */
 enum err_kind {
@@ -48,3 +49,10 @@ void err_clear(struct err *e);
 
 /* "input", "gone"...: the word for logs and JSON.  Static, never NULL. */
 const char *err_kind_name(enum err_kind kind);
+
+/*
+ * Of a text that begins with "line 12, column 7", after prefix if that is there ("JSON,
+ * "): the place, and in *rest what follows it.  False: it names none, all is untouched.
+ */
+bool err_place(const char *text, const char *prefix, size_t *line, size_t *column,
+    const char **rest);

@@ -89,10 +89,10 @@ broken(struct tariff_fault *f, const char *text, size_t length, const struct err
 	scoped_free char *twice = key_twice(e->text);
 	struct text_at at = json_place_broken(text, length, twice);
 	const char *reason = strstr(e->text, ": ");
+	const char *rest;
 
 	/* Told by who parsed: it knows best. */
-	if (sscanf(e->text, "JSON, line %zu, column %zu", &at.line, &at.column) != 2 &&
-	    at.line == 0)
+	if (!err_place(e->text, "JSON, ", &at.line, &at.column, &rest) && at.line == 0)
 		at = (struct text_at){ 1, 1 };
 	return tariff_fault_set(f, at, reason == NULL ? e->text : reason + 2,
 	    "mend the JSON there, or write the list as text (docs/tariffs.md)");

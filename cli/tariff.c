@@ -139,14 +139,12 @@ tariff_place(const struct cli *c, struct err *e)
 {
 	size_t line;
 	size_t column;
-	int n = 0;
+	const char *why;
 	struct err own = *e;
 
-	if (c->file != NULL &&
-	    sscanf(own.text, "line %zu, column %zu: %n", &line, &column, &n) == 2 &&
-	    n > 0)
-		(void)err_set(e, own.kind, "%s:%zu:%zu: %s", c->file, line, column,
-		    own.text + n);
+	if (c->file != NULL && err_place(own.text, "", &line, &column, &why) &&
+	    strncmp(why, ": ", 2) == 0)
+		(void)err_set(e, own.kind, "%s:%zu:%zu%s", c->file, line, column, why);
 }
 
 /* ---- trying out */

@@ -233,6 +233,25 @@ spool_keeps_the_later_and_survives_damage(void **unused_state unused)
 	spool_close(s);
 }
 
+static void
+a_place_is_read_out_of_an_error(void **unused_state unused)
+{
+	size_t line = 7;
+	size_t column = 7;
+	const char *rest = NULL;
+
+	assert_false(err_place("line twelve, column 3: x", "", &line, &column, &rest));
+	assert_false(err_place("in line 12, column 3: x", "", &line, &column, &rest));
+	assert_false(err_place("line 12: x", "", &line, &column, &rest));
+	assert_true(line == 7 && column == 7 && rest == NULL);
+	assert_true(
+	    err_place("JSON, line 12, column 3: x", "JSON, ", &line, &column, &rest));
+	assert_true(line == 12 && column == 3);
+	assert_string_equal(rest, ": x");
+	assert_true(err_place("line 1, column 2", "JSON, ", &line, &column, &rest));
+	assert_string_equal(rest, "");
+}
+
 int
 main(void)
 {
@@ -246,6 +265,7 @@ main(void)
 		cmocka_unit_test(json_numbers_keep_their_digits),
 		cmocka_unit_test(json_that_is_none_is_refused),
 		cmocka_unit_test(spool_keeps_the_later_and_survives_damage),
+		cmocka_unit_test(a_place_is_read_out_of_an_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
