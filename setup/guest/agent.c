@@ -4,8 +4,9 @@
  * virtio-serial port org.jeoul.ctl and answers each with one line of JSON that holds the
  * guest's own account of what it did, so that a bill can be compared with it: cpu SECONDS
  * | write BYTES | read BYTES | send BYTES | mem MIB | report | poweroff | reboot, or
- * run COMMAND, which answers what the guest's shell said.  The power button (virsh
- * shutdown) ends the guest too.
+ * run COMMAND, which answers what the guest's shell said.  "#7 report" is answered with
+ * "for":"7" in it, so that a late answer is not taken for another's.  The power button
+ * (virsh shutdown) ends the guest too.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -27,7 +28,8 @@ enum {
 	PAYLOAD = 1400,
 	INPUTS = 4,
 	LINE_MAX_BYTES = 1024,
-	SAID_MAX = 8192
+	SAID_MAX = 8192,
+	TAG_MAX = 40
 };
 
 struct account {
@@ -224,13 +226,13 @@ power(int how)
 
 /* {"ok":..., "output":"..."}: what the command said, its end cut off. */
 static void
-do_run(int fd, const char *command)
+do_run(int fd, const char *tag, const char *command)
 {
 	static char said[SAID_MAX], line[2 * SAID_MAX];
 	FILE *f = popen(command, "r");
 	size_t n = f != NULL ? fread(said, 1, sizeof(said) - 1, f) : 0;
 	int status = f != NULL ? pclose(f) : -1;
-	int used = snprintf(line, sizeof(line), "{\"ok\":%s,\"output\":\"",
+	int used = snprintf(line, sizeof(line), "{%s\"ok\":%s,\"output\":\"", tag,
 	    status == 0 ? "true" : "false");
 
 	for (size_t i = 0; i < n && (size_t)used < sizeof(line) - 16; i++)
@@ -250,17 +252,31 @@ do_run(int fd, const char *command)
 	}
 }
 
+/* "#7 report" -> "report", and what its answer begins with. */
+static const char *
+tag_take(char tag[TAG_MAX], const char *command)
+{
+	size_t n = command[0] == '#' ? strspn(command + 1, "0123456789") : 0;
+
+	tag[0] = '\0';
+	if (n == 0 || n > 20 || command[n + 1] != ' ')
+		return command;
+	snprintf(tag, TAG_MAX, "\"for\":\"%.*s\",", (int)n, command + 1);
+	return command + n + 2;
+}
+
 static void
 answer(int fd, const char *command)
 {
 	struct account before, after, zero = { 0 };
 	const char *why = NULL;
-	char verb[16] = "", line[2048];
+	char verb[16] = "", line[2048], tag[TAG_MAX];
 	long long n = 0;
 	int used;
 
+	command = tag_take(tag, command);
 	if (strncmp(command, "run ", 4) == 0) {
-		do_run(fd, command + 4);
+		do_run(fd, tag, command + 4);
 		return;
 	}
 	account_take(&before);
@@ -281,8 +297,8 @@ answer(int fd, const char *command)
 		why = "unknown command";
 	account_take(&after);
 	used = snprintf(line, sizeof(line),
-	    "{\"command\":\"%s\",\"amount\":%lld,\"ok\":%s,\"why\":\"%s\",", verb, n,
-	    why == NULL ? "true" : "false", why == NULL ? "" : why);
+	    "{%s\"command\":\"%s\",\"amount\":%lld,\"ok\":%s,\"why\":\"%s\",", tag, verb,
+	    n, why == NULL ? "true" : "false", why == NULL ? "" : why);
 	used += account_print(line + used, sizeof(line) - (size_t)used, "delta", &after,
 	    &before);
 	used += snprintf(line + used, sizeof(line) - (size_t)used, ",");

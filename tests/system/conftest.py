@@ -137,19 +137,18 @@ class Stack:
         its port is lost; only for commands that may be given twice."""
         path = str(self.state / "console" / f"{uuid[:8]}.ctl")
         end = time.monotonic() + seconds
+        number = str(time.monotonic_ns())
         while True:
             try:
                 link = socket.socket(socket.AF_UNIX)
                 link.settimeout(patience or max(1, end - time.monotonic()))
                 link.connect(path)
-                link.sendall(command.encode() + b"\n")
-                answer = b""
-                while not answer.endswith(b"\n"):
-                    piece = link.recv(4096)
-                    if not piece:
-                        raise OSError("closed")
-                    answer += piece
-                return json.loads(answer.splitlines()[-1])  # what was asked twice is answered twice
+                link.sendall(f"#{number} {command}\n".encode())
+                with link.makefile("rb") as lines:
+                    for line in lines:  # also late answers to what was asked twice before
+                        if line.endswith(b"\n") and f'"for":"{number}"'.encode() in line:
+                            return json.loads(line)
+                raise OSError("closed")
             except OSError:
                 assert time.monotonic() < end, f"guest {uuid}: no answer to {command}"
                 time.sleep(0.2)

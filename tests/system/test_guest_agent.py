@@ -47,9 +47,13 @@ def test_what_the_guest_says_of_itself_is_shown(cloud):
     assert shown["guesthostname"] == said(cloud, "web1", "hostname")
     assert shown["guestkernel"] == said(cloud, "web1", "uname -r") and shown["guestmachine"] == "x86_64"
     assert shown["guestos"] == "Jeoul demo guest (busybox)" and shown["guestosversion"] == "1"
-    card = next(n for n in shown["guestinterfaces"] if n["name"] == "eth0")
-    address = said(cloud, "web1", "ip -4 -o addr show eth0").split()[3]
-    assert address in card["addresses"] and card["mac"] == said(cloud, "web1", "cat /sys/class/net/eth0/address")
+    address = wait_for("its address", lambda: said(cloud, "web1", "ip -4 -o addr show eth0").split()[3:4], 60)[0]
+
+    def card_with():
+        cards = [n for n in told(cloud, "web1")["guestinterfaces"] if n["name"] == "eth0" and address in n["addresses"]]
+        return cards and cards[0]
+    card = wait_for("its card with that address", card_with, 60)
+    assert card["mac"] == said(cloud, "web1", "cat /sys/class/net/eth0/address")
     assert card["mac"] in cloud.virsh("domiflist", shown["id"])
     assert "guesterror" not in shown and shown["state"] == "Running" and shown["cpunumber"] == 1
     text = run(BIN / "jeoul", "vm", "show", "web1", env=cloud.env).stdout
