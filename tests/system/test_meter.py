@@ -94,13 +94,13 @@ def test_a_frozen_database_delays_no_sample(stack):
     with stopped(stack.child("postgres")["pid"]):
         for what in ("the collector goes on", "a new one goes on"):
             begun = time.time_ns()
-            wait_for(what, lambda b=begun: (k := kept(stack)) and all(k.get(i, 0) > b + 4 * 10**9 for i in ids), 12)
+            wait_for(what, lambda b=begun: (k := kept(stack)) and all(k.get(i, 0) > b + 4 * 10**9 for i in ids), 12, law=True)
             if stack.child("meter")["pid"] == meter:
                 os.kill(meter, signal.SIGKILL)
                 wait_for("another collector", lambda: stack.child("meter")["pid"] not in (0, meter), 10)
         assert stack.guest(uuid, f"write {1 << 20}")["ok"] and stack.guest(uuid, f"send {1 << 20}")["ok"]
         begun = time.time_ns()
-        wait_for("a last look", lambda: all(kept(stack).get(i, 0) > begun for i in ids), 12)
+        wait_for("a last look", lambda: all(kept(stack).get(i, 0) > begun for i in ids), 12, law=True)
     wait_for("the database", lambda: stack.ready(), 30)
     sampled_after(stack, uuid)
     after, its = usage(stack, uuid), stack.guest(uuid, "report")["total"]

@@ -50,7 +50,7 @@ class Browser:
     def ready(self):
         self.wait("the page is drawn", lambda: self.js("return document.body?.dataset?.ready") == "yes")
 
-    def wait(self, what, wanted, seconds=20):
+    def wait(self, what, wanted, seconds=60):
         WebDriverWait(self.driver, seconds, ignored_exceptions=(Exception,)).until(lambda _: wanted(), what)
 
     def js(self, script, *arguments):

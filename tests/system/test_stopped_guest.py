@@ -120,7 +120,7 @@ def test_one_of_ten_hangs_and_delays_itself_alone(ten):
           f"widest steps: guests {watch.widest('vm'):.1f} s, cards {watch.widest('nic'):.1f} s, "
           f"disks of others {watch.widest('volume', others):.1f} s")
     assert watch.alarm_after is not None and watch.alarm_after <= 15
-    assert slowest < 3
+    assert slowest < 8, "a lock on it is waited for 30 s"
     assert max(watch.widest("vm"), watch.widest("nic")) < 15, "no fast sample is missed, not even its own"
     assert min(len(watch.seen[n, "vm"]) for n in NAMES) >= STOPPED_S // 10
     assert watch.widest("volume", others) < GUARDED_S + 10, "once the call that hangs is waited for, 5 s"

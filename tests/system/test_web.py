@@ -724,7 +724,7 @@ def test_slow_clients_do_not_stop_others(house, anybody):
     begun = time.monotonic()
     for _ in range(5):
         assert anybody.http("GET", "/login").status == 200
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 10, "they did not wait for a slow one's deadline"
     for s in slow:
         s.close()
 
@@ -746,7 +746,7 @@ def test_slow_calls_wait_in_a_lane_of_their_own(house, anybody):
     for _ in range(10):
         assert anybody.http("GET", "/login").status == 200
         assert house.admin.rest("GET", "zones")["count"] == 1
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 10, "they did not wait for a job"
     until("the other two wait behind", lambda: house.sql("update job set state = 'failed', error_code = 530, error_text = 'test' "
           "where request->>'url' like 'test:///waits-%' and state = 'pending'") >= 0 and len(ends) == 4, deadline=30)
     for t in threads:

@@ -28,7 +28,7 @@ BIN = (BUILD if BUILD.is_absolute() else TOP / BUILD) / "bin"
 PG = pathlib.Path("/usr/lib/postgresql/15/bin")
 
 
-def until(what, wanted, deadline=20.0):
+def until(what, wanted, deadline=60.0):
     """Polls until wanted() is true; fails with what it waited for."""
     end = time.monotonic() + deadline
     while True:
