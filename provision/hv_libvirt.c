@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hv: the hypervisor by libvirt; the one file of this program that knows it */
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/watch.h"
@@ -13,8 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-enum { KEEPALIVE_S = 5, KEEPALIVE_COUNT = 3 };
+enum { KEEPALIVE_S = 5, KEEPALIVE_COUNT = 3, POOL_TRIES = 20 };
 
 struct hv {
 	virConnectPtr link;
@@ -824,23 +826,59 @@ hv_job_abort(struct hv *hv, const char *uuid, struct err *e)
 	return domain_call(hv, uuid, "ending the work on", call_job_abort, NULL, e);
 }
 
+/* Defines the pool where it is not; another job may do the same at this moment. */
+static virStoragePoolPtr
+pool_made(struct hv *hv, const char *pool, const char *xml, struct err *e)
+{
+	virStoragePoolPtr p = virStoragePoolLookupByName(hv->link, pool);
+	struct err why = ERR_INIT;
+
+	if (p == NULL)
+		p = virStoragePoolDefineXML(hv->link, xml, 0);
+	if (p != NULL)
+		return p;
+	(void)fail(&why, "storage pool", pool);
+	p = virStoragePoolLookupByName(hv->link, pool);
+	if (p == NULL)
+		*e = why;
+	return p;
+}
+
+/* Starts the pool where it is not; who comes second may find it half started. */
+static bool
+pool_started(virStoragePoolPtr p, unsigned int flags, const char *pool, struct err *e)
+{
+	const struct timespec moment = { .tv_nsec = 100 * NS_PER_MS };
+	struct err why = ERR_INIT;
+
+	for (int tries = 0; tries < POOL_TRIES; tries++) {
+		if (virStoragePoolIsActive(p) == 1 ||
+		    virStoragePoolCreate(p, flags) == 0 ||
+		    (flags != 0 && virStoragePoolCreate(p, 0) == 0))
+			return true;
+		(void)fail(&why, "starting the storage pool", pool);
+		if (why.kind != ERR_CONFLICT)
+			break;
+		(void)nanosleep(&moment, NULL);
+	}
+	*e = why;
+	return false;
+}
+
 bool
 hv_pool_ensure(struct hv *hv, const char *pool, const char *path, struct err *e)
 {
 	scoped_free char *xml = mem_printf(
 	    "<pool type='dir'><name>%s</name><target><path>%s</path></target></pool>",
 	    pool, path);
-	virStoragePoolPtr p = virStoragePoolLookupByName(hv->link, pool);
+	virStoragePoolPtr p = pool_made(hv, pool, xml, e);
 	bool ok;
 
 	if (p == NULL)
-		p = virStoragePoolDefineXML(hv->link, xml, 0);
-	if (p == NULL)
-		return fail(e, "storage pool", pool);
-	ok = virStoragePoolIsActive(p) == 1 || virStoragePoolCreate(p, 0) == 0 ||
-	    fail(e, "starting the storage pool", pool);
-	(void)virStoragePoolSetAutostart(p,
-	    1); /* a comfort only: we start it ourselves */
+		return false;
+	ok = pool_started(p, 0, pool, e);
+	/* A comfort only: we start it ourselves. */
+	(void)virStoragePoolSetAutostart(p, 1);
 	(void)virStoragePoolFree(p);
 	return ok;
 }
@@ -848,16 +886,12 @@ hv_pool_ensure(struct hv *hv, const char *pool, const char *path, struct err *e)
 bool
 hv_pool_define(struct hv *hv, const char *pool, const char *xml, struct err *e)
 {
-	virStoragePoolPtr p = virStoragePoolLookupByName(hv->link, pool);
+	virStoragePoolPtr p = pool_made(hv, pool, xml, e);
 	bool ok;
 
 	if (p == NULL)
-		p = virStoragePoolDefineXML(hv->link, xml, 0);
-	if (p == NULL)
-		return fail(e, "storage pool", pool);
-	ok = virStoragePoolIsActive(p) == 1 ||
-	    virStoragePoolCreate(p, VIR_STORAGE_POOL_CREATE_WITH_BUILD) == 0 ||
-	    virStoragePoolCreate(p, 0) == 0 || fail(e, "starting the storage pool", pool);
+		return false;
+	ok = pool_started(p, VIR_STORAGE_POOL_CREATE_WITH_BUILD, pool, e);
 	(void)virStoragePoolFree(p);
 	return ok;
 }
