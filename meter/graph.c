@@ -2,6 +2,7 @@
 /* graph: one question about an object's graph, answered as columns or as a picture */
 #include "meter/graph.h"
 #include "base/mem.h"
+#include "meter/forecast.h"
 #include "meter/rrd_kinds.h"
 #include <math.h>
 #include <rrd.h>
@@ -10,7 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ROWS_MOST = 4000, WORDS_MOST = 16 + 3 * 2 * RRD_FIELDS_MOST };
+enum { ROWS_MOST = 4000, SOURCES_MOST = 2 * RRD_FIELDS_MOST };
+enum { WORDS_MOST = 20 + 10 * SOURCES_MOST, DAY = 86400 };
 
 /* What one file answered. */
 struct fetched {
@@ -43,6 +45,123 @@ fetch(struct fetched *f, const struct graph_query *q, enum rrd_kind kind)
 	return access(path, R_OK) == 0 &&
 	    rrd_fetch_r(path, "AVERAGE", &f->start, &f->end, &f->step, &f->sources,
 		&f->names, &f->data) == 0;
+}
+
+/* ---- forecast */
+
+/* What was and is to be expected of one source: rows of step seconds from start on. */
+struct outlook {
+	const struct rrd_source *source;
+	int64_t start, step, season;
+	int64_t known; /* seconds of history */
+	size_t rows;
+	struct forecast_band *bands; /* NULL: there is none */
+};
+
+static void
+outlook_done(struct outlook *o)
+{
+	free(o->bands);
+	o->bands = NULL;
+}
+
+static bool
+season_try(struct outlook *o, const double *values, size_t n, size_t ahead,
+    int64_t season)
+{
+	o->bands = mem_array(n + ahead, sizeof(*o->bands));
+	if (forecast_run(values, n, (size_t)(season / o->step), o->step, ahead, o->bands,
+		&o->known)) {
+		o->rows = n + ahead;
+		o->season = season;
+		return true;
+	}
+	outlook_done(o);
+	return false;
+}
+
+/* Weeks repeat themselves better than days, where four of them are known. */
+static void
+outlook_make(struct outlook *o, const struct graph_query *q, const struct fetched *f,
+    unsigned long column)
+{
+	size_t n = (size_t)(f->end - f->start) / f->step;
+	size_t ahead = q->to > f->end ? (size_t)((q->to - f->end) / o->step) + 1 : 0;
+	scoped_free double *values = mem_array(n + 1, sizeof(*values));
+
+	if (ahead > (size_t)(14 * DAY / o->step))
+		ahead = (size_t)(14 * DAY / o->step);
+	for (size_t i = 0; i < n; i++)
+		values[i] = f->data[i * f->sources + column] / (double)o->source->divisor;
+	o->start = (int64_t)f->start;
+	if (o->step == 3600 && season_try(o, values, n, ahead, 7 * DAY) &&
+	    o->known >= 28 * DAY)
+		return;
+	outlook_done(o);
+	(void)season_try(o, values, n, ahead, DAY);
+}
+
+/*
+ * From the averages of five minutes, which are kept for a week, or for longer graphs from
+ * those of hours.
+ */
+static void
+outlook_of(struct outlook *o, const struct graph_query *q, enum rrd_kind kind,
+    const struct rrd_source *source)
+{
+	bool close = q->to - q->from <= 2 * DAY;
+	struct graph_query history = *q;
+	struct fetched f;
+	char path[RRD_PATH_MAX];
+	time_t last;
+
+	*o = (struct outlook){ .source = source, .step = close ? 300 : 3600 };
+	rrd_path(path, q->folder, kind, q->uuid);
+	last = rrd_last_r(path);
+	history.step = o->step;
+	history.to = (int64_t)last < q->to ? (int64_t)last : q->to;
+	history.to -= history.to % o->step;
+	history.from = history.to - (close ? 7 * DAY : 56 * DAY);
+	if (last > 0 && fetch(&f, &history, kind) && (int64_t)f.step == o->step)
+		for (unsigned long i = 0; i < f.sources; i++)
+			if (strcmp(f.names[i], source->name) == 0)
+				outlook_make(o, q, &f, i);
+	if (last > 0)
+		fetched_done(&f);
+}
+
+/* "no forecast: 1.2 days are known, 3 ..." */
+static void
+outlook_why(char out[128], int64_t known)
+{
+	(void)snprintf(out, 128,
+	    "no forecast: %lld.%lld days are known, %d without large gaps are needed",
+	    (long long)(known / DAY), (long long)(known % DAY * 10 / DAY),
+	    FORECAST_SEASONS);
+}
+
+/* Rows lie in the middle of their time, and between two of them is a straight line. */
+static double
+between(double a, double b, double part)
+{
+	return isnan(a) ? b : isnan(b) ? a : a + (b - a) * part;
+}
+
+static struct forecast_band
+outlook_at(const struct outlook *o, int64_t at)
+{
+	int64_t half = 2 * (at - o->start) - o->step; /* in half seconds */
+	int64_t row = half < 0 ? 0 : half / (2 * o->step);
+	double part = half < 0 ? 0
+			       : (double)(half % (2 * o->step)) / (double)(2 * o->step);
+	const struct forecast_band none = { (double)NAN, (double)NAN, (double)NAN };
+
+	if (row >= (int64_t)o->rows)
+		return none;
+	const struct forecast_band *a = &o->bands[row];
+	const struct forecast_band *b = row + 1 < (int64_t)o->rows ? a + 1 : a;
+	return (struct forecast_band){ between(a->expected, b->expected, part),
+		between(a->low, b->low, part), between(a->high, b->high, part) };
 }
 
 /* ---- columns */
@@ -99,6 +218,72 @@ columns_put(struct buf *out, const struct fetched *f, const struct fetched *grid
 	}
 }
 
+static void
+band_put(struct buf *out, const struct outlook *o, const struct fetched *grid, int which)
+{
+	static const char *const names[] = { "expected", "low", "high" };
+	size_t rows = (size_t)(grid->end - grid->start) / grid->step;
+
+	buf_printf(out, "%s\"%s\":[", which > 0 ? "," : "", names[which]);
+	for (size_t i = 0; i < rows && i < ROWS_MOST; i++) {
+		struct forecast_band b = outlook_at(o,
+		    (int64_t)grid->start + (int64_t)(i * grid->step));
+		if (i > 0)
+			buf_putc(out, ',');
+		value_put(out, which == 0 ? b.expected : which == 1 ? b.low : b.high);
+	}
+	buf_putc(out, ']');
+}
+
+/* Of what the pages draw. */
+static bool
+is_forecast(const struct rrd_source *s)
+{
+	return strcmp(s->topic, "cpu") == 0 || strcmp(s->topic, "network") == 0 ||
+	    strcmp(s->topic, "disk") == 0;
+}
+
+static void
+forecast_column(struct buf *out, const struct outlook *o, const struct fetched *grid,
+    bool first)
+{
+	buf_printf(out,
+	    first ? ",\"forecast\":{\"season\":%lld,\"known\":%lld,\"series\":{" : ",",
+	    (long long)o->season, (long long)o->known);
+	buf_printf(out, "\"%s\":{", o->source->shown);
+	for (int which = 0; which < 3; which++)
+		band_put(out, o, grid, which);
+	buf_putc(out, '}');
+}
+
+static void
+forecast_put(const struct graph_query *q, const enum rrd_kind *kinds, size_t count,
+    const struct fetched *grid, struct buf *out)
+{
+	int64_t known = 0;
+	bool first = true;
+	char why[128];
+
+	for (size_t i = 0; i < count; i++)
+		for (const struct rrd_source *s = rrd_layouts[kinds[i]].sources;
+		     s->name != NULL; s++) {
+			struct outlook o = { .bands = NULL };
+			if (is_forecast(s))
+				outlook_of(&o, q, kinds[i], s);
+			known = o.known > known ? o.known : known;
+			if (o.bands == NULL)
+				continue;
+			forecast_column(out, &o, grid, first);
+			first = false;
+			outlook_done(&o);
+		}
+	outlook_why(why, known);
+	if (first)
+		buf_printf(out, ",\"forecast\":{\"why\":\"%s\"}", why);
+	else
+		buf_puts(out, "}}");
+}
+
 static bool
 json_run(const struct graph_query *q, const enum rrd_kind *kinds, size_t count,
     struct buf *out, struct err *e)
@@ -120,7 +305,10 @@ json_run(const struct graph_query *q, const enum rrd_kind *kinds, size_t count,
 			columns_put(out, &more, &grid, kinds[i], &comma);
 		fetched_done(&more);
 	}
-	buf_puts(out, "}}");
+	buf_putc(out, '}');
+	if (q->forecast)
+		forecast_put(q, kinds, count, &grid, out);
+	buf_putc(out, '}');
 	fetched_done(&grid);
 	return true;
 }
@@ -155,6 +343,132 @@ quoted(const char *text)
 	}
 	buf_puts(&b, "");
 	return buf_take(&b);
+}
+
+/* Files for librrd to draw computed curves from; they go with the picture. */
+struct scratch {
+	char folder[32];
+	int files;
+	int64_t known; /* where there is no forecast */
+	bool any;
+};
+
+static void
+scratch_path(char out[64], const struct scratch *s, int file)
+{
+	(void)snprintf(out, 64, "%s/%d.rrd", s->folder, file);
+}
+
+static void
+scratch_done(const struct scratch *s)
+{
+	char path[64];
+
+	for (int i = 0; i < s->files; i++) {
+		scratch_path(path, s, i);
+		(void)unlink(path); /* one that could not be made is not there */
+	}
+	if (s->folder[0] != '\0')
+		(void)rmdir(s->folder);
+}
+
+/* librrd knows a row by its end; U is its word for what is not known. */
+static const char *
+row_text(struct arena *a, const struct outlook *o, size_t row)
+{
+	const struct forecast_band *b = &o->bands[row];
+	long long end = (long long)(o->start + (int64_t)(row + 1) * o->step);
+
+	if (isnan(b->expected))
+		return arena_printf(a, "%lld:U:U:U", end);
+	return arena_printf(a, "%lld:%.10g:%.10g:%.10g", end, b->expected, b->low,
+	    b->high);
+}
+
+static bool
+curves_write(const char *path, const struct outlook *o)
+{
+	static const char *const names[] = { "expected", "low", "high" };
+	struct arena *a = arena_new();
+	const char **rows = arena_alloc(a, o->rows * sizeof(*rows));
+	const char *layout[4];
+	bool ok;
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		layout[i] = arena_printf(a, "DS:%s:GAUGE:%lld:U:U", names[i],
+		    2 * (long long)o->step);
+	layout[3] = arena_printf(a, "RRA:AVERAGE:0.5:1:%zu", o->rows);
+	for (size_t i = 0; i < o->rows; i++)
+		rows[i] = row_text(a, o, i);
+	ok = rrd_create_r(path, (unsigned long)o->step, (time_t)o->start, 4, layout) ==
+		0 &&
+	    rrd_update_r(path, NULL, (int)o->rows, rows) == 0;
+	arena_free(a);
+	return ok;
+}
+
+/* A pale band, and what is expected as a broken line of the same colour. */
+static void
+band_add(struct words *w, struct scratch *s, const struct outlook *o)
+{
+	static const char *const names[] = { "expected", "low", "high" };
+	char path[64];
+	int n = s->files;
+
+	if (s->folder[0] == '\0') {
+		(void)snprintf(s->folder, sizeof(s->folder), "/tmp/jeoul-graph-XXXXXX");
+		if (mkdtemp(s->folder) == NULL)
+			s->folder[0] = '\0';
+	}
+	if (s->folder[0] == '\0')
+		return;
+	scratch_path(path, s, s->files++);
+	if (!curves_write(path, o))
+		return;
+	s->any = true;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		word_add(w,
+		    mem_printf("DEF:%.1s%d=%s:%s:AVERAGE", names[i], n, path, names[i]));
+	word_add(w, mem_printf("CDEF:w%d=h%d,l%d,-", n, n, n));
+	word_add(w, mem_printf("AREA:l%d", n));
+	word_add(w, mem_printf("AREA:w%d%s38::STACK", n, o->source->color));
+	word_add(w, mem_printf("LINE1:e%d%s:expected:dashes=4,3", n, o->source->color));
+}
+
+static void
+bands_add(struct words *w, struct scratch *s, const struct graph_query *q,
+    enum rrd_kind kind)
+{
+	char path[RRD_PATH_MAX];
+
+	rrd_path(path, q->folder, kind, q->uuid);
+	if (access(path, R_OK) != 0)
+		return;
+	for (const struct rrd_source *x = rrd_layouts[kind].sources; x->name != NULL;
+	     x++) {
+		struct outlook o = { .bands = NULL };
+		if (strcmp(x->topic, q->topic) == 0)
+			outlook_of(&o, q, kind, x);
+		s->known = o.known > s->known ? o.known : s->known;
+		if (o.bands != NULL)
+			band_add(w, s, &o);
+		outlook_done(&o);
+	}
+}
+
+static void
+forecast_add(struct words *w, struct scratch *s, const struct graph_query *q,
+    const enum rrd_kind *kinds, size_t count)
+{
+	char why[128];
+
+	for (size_t i = 0; i < count; i++)
+		bands_add(w, s, q, kinds[i]);
+	if (s->any)
+		return;
+	outlook_why(why, s->known);
+	scoped_free char *safe = quoted(why);
+	word_add(w, mem_printf("COMMENT:%s\\l", safe));
 }
 
 static int
@@ -215,12 +529,15 @@ picture_run(const struct graph_query *q, const enum rrd_kind *kinds, size_t coun
     struct buf *out, struct err *e)
 {
 	struct words w = { .count = 0 };
+	struct scratch scratch = { .files = 0 };
 	rrd_info_t *info;
 	int drawn = 0;
 	bool ok;
 
-	rrd_clear_error(); /* an old one would end the drawing */
 	frame_add(&w, q);
+	if (q->forecast)
+		forecast_add(&w, &scratch, q, kinds, count);
+	rrd_clear_error(); /* an old one would end the drawing */
 	for (size_t i = 0; i < count; i++)
 		drawn = lines_add(&w, q, kinds[i], drawn);
 	if (drawn == 0)
@@ -233,6 +550,7 @@ picture_run(const struct graph_query *q, const enum rrd_kind *kinds, size_t coun
 	}
 	for (int i = 0; i < w.count; i++)
 		free(w.list[i]);
+	scratch_done(&scratch);
 	return ok;
 }
 

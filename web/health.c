@@ -83,10 +83,15 @@ graph_run(struct call *c, struct err *e)
 	(void)snprintf(program, sizeof(program), "%s/jeoul-graph",
 	    c->web->program_folder);
 	(void)state_path(c->web->conf, rrd, "rrd");
-	const char *argv[] = { "jeoul-graph", rrd, call_value(c, "kind"),
+	const char *words[] = { "jeoul-graph", "--forecast", rrd, call_value(c, "kind"),
 		call_value(c, "id"), arena_printf(c->arena, "%lld", (long long)r.from),
 		arena_printf(c->arena, "%lld", (long long)r.to),
 		arena_printf(c->arena, "%lld", (long long)r.step), NULL };
+	const char *const *argv = words;
+	if (!call_true(c, "forecast")) {
+		words[1] = words[0];
+		argv = words + 1;
+	}
 	const struct child_ask ask = { program, argv, GRAPH_DEADLINE_MS, GRAPH_NONE };
 	if (!child_run(&ask, &status, &out, e))
 		return err_wrap(e, "graph of %s", call_value(c, "id"));

@@ -204,6 +204,25 @@ def test_graph_is_drawn_and_its_table_says_the_same(browser, world, admin_passwo
                  and TEXTS["en"]["chart.none"] in browser.text("#graph"))
 
 
+def test_forecast_is_drawn_when_asked_and_missed_politely(browser, world, house):
+    """After the other tests of this graph: it replaces its file."""
+    browser.login("acme", "acme-password", "/my")
+    browser.find("[data-forecast]").click()
+    browser.wait("that there is none", lambda: TEXTS["en"]["chart.noforecast"] in browser.text("#graph"))
+    assert "CPU, expected" not in browser.text("#graph")
+    house.graph_days(world["web1"], 4)
+    browser.find("[data-range='24h']").click()
+    pale = """const c = [...document.querySelectorAll('.chart:first-child canvas')].at(0);
+        const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+        let n = 0; for (let i = 3; i < d.length; i += 4) if (d[i] > 20 && d[i] < 80) n++; return n;"""
+    browser.wait("the band", lambda: browser.js(pale) > 500)
+    assert TEXTS["en"]["chart.noforecast"] not in browser.text("#graph") or not browser.find("#graph > .hint").is_displayed()
+    browser.find("[data-forecast]").click()
+    browser.wait("no forecast any more", lambda: "CPU, expected" not in browser.text("#graph .legend")
+                 and browser.find("[data-forecast]").get_attribute("aria-pressed") == "false")
+    house.graph_make(world["web1"], samples=60)
+
+
 def test_bill_of_an_account_opens_line_by_line(browser, world, admin_password):
     browser.login("admin", admin_password, "/admin")
     browser.js("arguments[0].click()", browser.find(f"[data-key='bill-{world['acme'].account}']"))

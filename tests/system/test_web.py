@@ -689,6 +689,31 @@ def test_graph_has_columns_of_real_samples(house, acme, things):
     assert None in data["series"]["cpu"]  # an hour was asked, a minute is known: a gap, not zero
 
 
+def test_graph_with_a_forecast_where_there_are_days_enough(house, acme, things):
+    vm = things["acme"]["vm"]
+    now = int(time.time())
+    asked = f"metrics/vm/{vm}?startdate={stamp(now - 43200)}&enddate={stamp(now + 43200)}&step=300&forecast=true"
+    house.graph_days(vm, 1.5)
+    data = acme.rest("GET", asked)["data"]
+    assert data["forecast"] == {"why": "no forecast: 1.5 days are known, 3 without large gaps are needed"}
+    assert any(data["series"]["cpu"])
+    house.graph_days(vm, 5)
+    data = acme.rest("GET", asked)["data"]
+    cpu, seen = data["forecast"]["series"]["cpu"], data["series"]["cpu"]
+    assert data["forecast"]["season"] == 86400 and len(cpu["expected"]) == len(cpu["low"]) == len(cpu["high"]) == len(seen)
+    ahead = [i for i, v in enumerate(seen) if v is None and data["start"] + i * 300 > now]
+    assert len(ahead) > 100, "half a day is ahead"
+    for i in ahead[:-1]:
+        will = 10 + abs((data["start"] + i * 300) % 86400 - 43200) // 1200
+        assert abs(cpu["expected"][i] - will) < 4 and cpu["low"][i] <= cpu["expected"][i] <= cpu["high"][i], i
+    plain = acme.rest("GET", f"metrics/vm/{vm}")["data"]
+    assert "forecast" not in plain
+
+
+def stamp(second):
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second))
+
+
 # ---- limits, and bad days
 
 def test_too_large_bodies_are_refused(house, anybody):

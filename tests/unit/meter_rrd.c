@@ -248,6 +248,114 @@ columns_and_pictures_come_from_one_question(void **unused_state unused)
 	assert_int_equal(e.kind, ERR_NOT_FOUND);
 }
 
+/* Days of five minutes in a file as the store lays it out; CPU rises and falls. */
+static void
+days_make(const char *uuid, int days)
+{
+	static const char *const layout[] = { "DS:cpu_ns:DERIVE:900:0:U",
+		"RRA:AVERAGE:0.5:1:2016", "RRA:AVERAGE:0.5:12:2208" };
+	const time_t begin = BEGIN - BEGIN % 86400;
+	char path[RRD_PATH_MAX];
+	uint64_t cpu = 0;
+
+	rrd_path(path, folder, RRD_VM, uuid);
+	assert_int_equal(rrd_create_r(path, 300, begin - 1, ARRAY_LEN(layout),
+			     (const char **)(uintptr_t)layout),
+	    0);
+	for (int i = 0; i <= days * 288; i++) {
+		char text[64];
+		const char *one = text;
+		int64_t time = i % 288;
+		cpu += UINT64_C(3000000000) *
+		    (uint64_t)(10 + (time < 144 ? time : 288 - time));
+		(void)snprintf(text, sizeof(text), "%lld:%llu",
+		    (long long)begin + (long long)i * 300, (unsigned long long)cpu);
+		assert_int_equal(rrd_update_r(path, NULL, 1, &one), 0);
+	}
+}
+
+/* A number of a list in the text, in whole units; -1: null. */
+static int64_t
+number_at(const char *text, const char *list, int index)
+{
+	const char *p = strstr(text, list);
+
+	p = p != NULL ? strchr(p, '[') : NULL;
+	for (int i = 0; i < index && p != NULL; i++)
+		p = strchr(p + 1, ',');
+	if (p == NULL)
+		fail_msg("no %s[%d] in %.200s", list, index, text);
+	return p == NULL || p[1] == 'n' ? -1 : strtoll(p + 1, NULL, 10);
+}
+
+static void
+a_forecast_comes_from_enough_history_only(void **unused_state unused)
+{
+	const int64_t begin = BEGIN - BEGIN % 86400;
+	struct graph_query q = { .folder = folder,
+		.object = "vm",
+		.uuid = UUID "8",
+		.from = begin + 4 * 86400 - 43200,
+		.to = begin + 4 * 86400 + 43200,
+		.step = 300,
+		.format = "json",
+		.topic = "cpu",
+		.width = 300,
+		.height = 100,
+		.forecast = true };
+	struct err e = ERR_INIT;
+	struct buf out = BUF_INIT;
+
+	days_make(UUID "8", 4);
+	assert_true(graph_run(&q, &out, &e));
+	assert_non_null(strstr(out.data, "\"forecast\":{\"season\":86400,"));
+	/* Half a day back it was at its highest, half a day ahead it will be. */
+	assert_true(labs(number_at(out.data, "\"expected\"", 2) - 152) < 12);
+	assert_true(labs(number_at(out.data, "\"expected\"", 286) - 152) < 12);
+	assert_true(labs(number_at(out.data, "\"expected\"", 144) - 10) < 12);
+	assert_int_equal(number_at(out.data, "\"cpu\"", 286), -1);
+	assert_true(
+	    number_at(out.data, "\"low\"", 286) <= number_at(out.data, "\"high\"", 286));
+	buf_done(&out);
+	assert_true(picture_begins(q, "png", "\x89PNG\r\n"));
+	/* Four weeks of hours are needed for a week, and three days for a day. */
+	q.from = begin + 86400;
+	assert_true(graph_run(&q, &out, &e));
+	assert_non_null(strstr(out.data, "\"forecast\":{\"season\":86400,"));
+	buf_done(&out);
+	days_make(UUID "9", 2);
+	q.uuid = UUID "9";
+	q.from = begin + 86400;
+	q.to = begin + 2 * 86400 + 3600;
+	assert_true(graph_run(&q, &out, &e));
+	assert_non_null(strstr(out.data,
+	    "\"forecast\":{\"why\":\"no forecast: 2.0 days are known, 3 without"));
+	buf_done(&out);
+	assert_true(picture_begins(q, "svg", "<?xml"));
+}
+
+static void
+weeks_repeat_themselves_where_four_are_known(void **unused_state unused)
+{
+	const int64_t begin = BEGIN - BEGIN % 86400;
+	struct graph_query q = { .folder = folder,
+		.object = "vm",
+		.uuid = UUID "a",
+		.from = begin + 27 * 86400,
+		.to = begin + 31 * 86400,
+		.step = 3600,
+		.format = "json",
+		.forecast = true };
+	struct err e = ERR_INIT;
+	struct buf out = BUF_INIT;
+
+	days_make(UUID "a", 29);
+	assert_true(graph_run(&q, &out, &e));
+	assert_non_null(strstr(out.data, "\"forecast\":{\"season\":604800,"));
+	assert_true(labs(number_at(out.data, "\"expected\"", 84) - 152) < 20);
+	buf_done(&out);
+}
+
 int
 main(void)
 {
@@ -259,6 +367,8 @@ main(void)
 		cmocka_unit_test(a_damaged_file_is_set_aside_and_made_anew),
 		cmocka_unit_test(files_of_what_is_no_more_go_and_the_others_stay),
 		cmocka_unit_test(columns_and_pictures_come_from_one_question),
+		cmocka_unit_test(a_forecast_comes_from_enough_history_only),
+		cmocka_unit_test(weeks_repeat_themselves_where_four_are_known),
 	};
 
 	log_open("meter_rrd", LOG_TO_STDERR, LOG_LVL_WARNING);

@@ -27,6 +27,13 @@ function rowsOf(data, names) {
 		...names.map((n) => data.series[n][i] ?? null)]);
 }
 
+// What was and is to be expected of each series: [low, expected, high] beside each row.
+function bandsOf(data, names) {
+	const bands = names.map((n) => data.forecast?.series?.[n]).filter(Boolean);
+	return bands.length === names.length
+		? (i) => bands.map((b) => [b.low[i] ?? null, b.expected[i] ?? null, b.high[i] ?? null]) : null;
+}
+
 function isKnown(row) {
 	return row.slice(1).some((v) => v !== null);
 }
@@ -60,14 +67,20 @@ class Chart {
 			el("details", {}, el("summary", {}, t("chart.table")), this.body));
 	}
 
-	options(rows) {
+	// bandsAt: of a row's place, or null without a forecast.
+	options(rows, bandsAt) {
 		const format = this.spec.format;
-		const most = Math.max(0, ...rows.map((r) => Math.max(...r.slice(1).map((v) => v ?? 0))));
+		const names = this.spec.series.map((s) => t(`series.${s}`));
+		const ahead = bandsAt ? names.map((name) => t("series.forecast", { name })) : [];
+		const colours = names.map((_, i) => colour(`--c${i}`));
+		const bands = rows.map((_, i) => bandsAt ? bandsAt(i) : []);
+		const most = Math.max(0, ...rows.map((r, i) => Math.max(...r.slice(1).map((v) => v ?? 0), ...bands[i].map((b) => b[2] ?? 0))));
 		return {
-			file: rows,
-			labels: [t("chart.time"), ...this.spec.series.map((s) => t(`series.${s}`))],
-			colors: this.spec.series.map((_, i) => colour(`--c${i}`)),
-			strokeWidth: 1.6, fillGraph: this.spec.series.length === 1,
+			file: bandsAt ? rows.map((r, i) => [r[0], ...r.slice(1).map((v) => [v, v, v]), ...bands[i]]) : rows,
+			labels: [t("chart.time"), ...names, ...ahead],
+			colors: bandsAt ? [...colours, ...colours] : colours,
+			customBars: Boolean(bandsAt), series: Object.fromEntries(ahead.map((name) => [name, { strokePattern: [5, 4], strokeWidth: 1 }])),
+			strokeWidth: 1.6, fillGraph: this.spec.series.length === 1 && !bandsAt,
 			fillAlpha: 0.14, includeZero: true, xRangePad: 10, valueRange: [0, most < this.spec.least ? this.spec.least : most * 1.1],
 			gridLineColor: colour("--line"), axisLineColor: colour("--line"),
 			axisLabelFontSize: 12, rightGap: 8, highlightCircleSize: 3, animatedZooms: false,
@@ -94,8 +107,10 @@ class Chart {
 		this.node.hidden = !names.every((n) => data?.series?.[n]);
 		if (this.node.hidden)
 			return;
-		const rows = withoutFore(rowsOf(data, names));
-		const options = this.options(rows);
+		const all = rowsOf(data, names);
+		const rows = withoutFore(all);
+		const bandsAt = bandsOf(data, names);
+		const options = this.options(rows, bandsAt && ((i) => bandsAt(i + all.length - rows.length)));
 		if (this.graph) {
 			this.graph.updateOptions(options);
 		} else {
@@ -130,6 +145,7 @@ export class Graphs {
 	constructor(place) {
 		this.place = place;
 		this.range = RANGES[0];
+		this.forecast = false;
 		this.shown = null;
 		matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.refresh(true));
 	}
@@ -141,7 +157,9 @@ export class Graphs {
 		this.guest = this.shown.kind === "vm" ? new GuestLine() : null;
 		const ranges = el("div", { class: "segments", role: "group", "aria-label": t("chart.range") },
 			RANGES.map((r) => el("button", { type: "button", "aria-pressed": String(r === this.range), "data-range": r[0],
-				onclick: () => this.choose(r) }, t(`range.${r[0]}`))));
+				onclick: () => this.choose(r) }, t(`range.${r[0]}`))),
+			el("button", { type: "button", "aria-pressed": String(this.forecast), "data-forecast": "yes",
+				onclick: () => this.foresee() }, t("chart.forecast")));
 		this.place.replaceChildren(
 			el("div", { class: "head" },
 				el("h2", { id: "graph-title" }, t("chart.title", { name: row.name }), " ",
@@ -153,6 +171,13 @@ export class Graphs {
 		this.range = range;
 		for (const button of this.place.querySelectorAll("[data-range]"))
 			button.setAttribute("aria-pressed", String(button.dataset.range === range[0]));
+		return this.refresh(false);
+	}
+
+	// A third of the time shown is then ahead of now.
+	foresee() {
+		this.forecast = !this.forecast;
+		this.place.querySelector("[data-forecast]").setAttribute("aria-pressed", String(this.forecast));
 		return this.refresh(false);
 	}
 
@@ -178,7 +203,9 @@ export class Graphs {
 		const [, seconds, step] = this.range;
 		const end = Math.floor(Date.now() / 1000);
 		const iso = (s) => new Date(s * 1000).toISOString();
-		const query = new URLSearchParams({ startdate: iso(end - seconds), enddate: iso(end), step });
+		const query = new URLSearchParams({ startdate: iso(end - seconds),
+			enddate: iso(this.forecast ? end + Math.floor(seconds / 3) : end), step,
+			...this.forecast ? { forecast: "true" } : {} });
 		let answer;
 		try {
 			await this.guest?.refresh(row.id, auto);
@@ -190,8 +217,9 @@ export class Graphs {
 		}
 		if (this.shown?.row.id !== row.id)
 			return;
-		this.nothing.textContent = t("chart.none");
-		this.nothing.hidden = answer.data !== null;
+		const blind = answer.data?.forecast?.why !== undefined;
+		this.nothing.textContent = t(blind ? "chart.noforecast" : "chart.none");
+		this.nothing.hidden = answer.data !== null && !blind;
 		for (const chart of this.charts)
 			chart.draw(answer.data);
 	}
