@@ -12,7 +12,8 @@
 #include <unistd.h>
 
 enum { ROWS_MOST = 4000, SOURCES_MOST = 2 * RRD_FIELDS_MOST };
-enum { WORDS_MOST = 20 + 10 * SOURCES_MOST, DAY = 86400 };
+enum { WORDS_MOST = 20 + 10 * SOURCES_MOST };
+#define DAY INT64_C(86400)
 
 /* What one file answered. */
 struct fetched {
@@ -396,7 +397,7 @@ curves_write(const char *path, const struct outlook *o)
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		layout[i] = arena_printf(a, "DS:%s:GAUGE:%lld:U:U", names[i],
-		    2 * (long long)o->step);
+		    2LL * o->step);
 	layout[3] = arena_printf(a, "RRA:AVERAGE:0.5:1:%zu", o->rows);
 	for (size_t i = 0; i < o->rows; i++)
 		rows[i] = row_text(a, o, i);
