@@ -2,7 +2,8 @@
 /* graph: one question about an object's graph, answered as columns or as a picture */
 #include "meter/graph.h"
 #include "base/mem.h"
-#include "meter/forecast.h"
+#include "meter/fetched.h"
+#include "meter/outlook.h"
 #include "meter/rrd_kinds.h"
 #include <math.h>
 #include <rrd.h>
@@ -13,157 +14,6 @@
 
 enum { ROWS_MOST = 4000, SOURCES_MOST = 2 * RRD_FIELDS_MOST };
 enum { WORDS_MOST = 20 + 10 * SOURCES_MOST };
-#define DAY INT64_C(86400)
-
-/* What one file answered. */
-struct fetched {
-	time_t start, end;
-	unsigned long step;
-	unsigned long sources;
-	char **names;
-	rrd_value_t *data;
-};
-
-static void
-fetched_done(struct fetched *f)
-{
-	for (unsigned long i = 0; i < f->sources; i++)
-		free(f->names[i]);
-	free(f->names);
-	free(f->data);
-}
-
-static bool
-fetch(struct fetched *f, const struct graph_query *q, enum rrd_kind kind)
-{
-	char path[RRD_PATH_MAX];
-
-	memset(f, 0, sizeof(*f));
-	f->start = (time_t)q->from;
-	f->end = (time_t)q->to;
-	f->step = q->step > 0 ? (unsigned long)q->step : 1;
-	rrd_path(path, q->folder, kind, q->uuid);
-	return access(path, R_OK) == 0 &&
-	    rrd_fetch_r(path, "AVERAGE", &f->start, &f->end, &f->step, &f->sources,
-		&f->names, &f->data) == 0;
-}
-
-/* ---- forecast */
-
-/* What was and is to be expected of one source: rows of step seconds from start on. */
-struct outlook {
-	const struct rrd_source *source;
-	int64_t start, step, season;
-	int64_t known; /* seconds of history */
-	size_t rows;
-	struct forecast_band *bands; /* NULL: there is none */
-};
-
-static void
-outlook_done(struct outlook *o)
-{
-	free(o->bands);
-	o->bands = NULL;
-}
-
-static bool
-season_try(struct outlook *o, const double *values, size_t n, size_t ahead,
-    int64_t season)
-{
-	o->bands = mem_array(n + ahead, sizeof(*o->bands));
-	if (forecast_run(values, n, (size_t)(season / o->step), o->step, ahead, o->bands,
-		&o->known)) {
-		o->rows = n + ahead;
-		o->season = season;
-		return true;
-	}
-	outlook_done(o);
-	return false;
-}
-
-/* Weeks repeat themselves better than days, where four of them are known. */
-static void
-outlook_make(struct outlook *o, const struct graph_query *q, const struct fetched *f,
-    unsigned long column)
-{
-	size_t n = (size_t)(f->end - f->start) / f->step;
-	size_t ahead = q->to > f->end ? (size_t)((q->to - f->end) / o->step) + 1 : 0;
-	scoped_free double *values = mem_array(n + 1, sizeof(*values));
-
-	if (ahead > (size_t)(14 * DAY / o->step))
-		ahead = (size_t)(14 * DAY / o->step);
-	for (size_t i = 0; i < n; i++)
-		values[i] = f->data[i * f->sources + column] / (double)o->source->divisor;
-	o->start = (int64_t)f->start;
-	if (o->step == 3600 && season_try(o, values, n, ahead, 7 * DAY) &&
-	    o->known >= 28 * DAY)
-		return;
-	outlook_done(o);
-	(void)season_try(o, values, n, ahead, DAY);
-}
-
-/*
- * From the averages of five minutes, which are kept for a week, or for longer graphs from
- * those of hours.
- */
-static void
-outlook_of(struct outlook *o, const struct graph_query *q, enum rrd_kind kind,
-    const struct rrd_source *source)
-{
-	bool close = q->to - q->from <= 2 * DAY;
-	struct graph_query history = *q;
-	struct fetched f;
-	char path[RRD_PATH_MAX];
-	time_t last;
-
-	*o = (struct outlook){ .source = source, .step = close ? 300 : 3600 };
-	rrd_path(path, q->folder, kind, q->uuid);
-	last = rrd_last_r(path);
-	history.step = o->step;
-	history.to = (int64_t)last < q->to ? (int64_t)last : q->to;
-	history.to -= history.to % o->step;
-	history.from = history.to - (close ? 7 * DAY : 56 * DAY);
-	if (last > 0 && fetch(&f, &history, kind) && (int64_t)f.step == o->step)
-		for (unsigned long i = 0; i < f.sources; i++)
-			if (strcmp(f.names[i], source->name) == 0)
-				outlook_make(o, q, &f, i);
-	if (last > 0)
-		fetched_done(&f);
-}
-
-/* "no forecast: 1.2 days are known, 3 ..." */
-static void
-outlook_why(char out[128], int64_t known)
-{
-	(void)snprintf(out, 128,
-	    "no forecast: %lld.%lld days are known, %d without large gaps are needed",
-	    (long long)(known / DAY), (long long)(known % DAY * 10 / DAY),
-	    FORECAST_SEASONS);
-}
-
-/* Rows lie in the middle of their time, and between two of them is a straight line. */
-static double
-between(double a, double b, double part)
-{
-	return isnan(a) ? b : isnan(b) ? a : a + (b - a) * part;
-}
-
-static struct forecast_band
-outlook_at(const struct outlook *o, int64_t at)
-{
-	int64_t half = 2 * (at - o->start) - o->step; /* in half seconds */
-	int64_t row = half < 0 ? 0 : half / (2 * o->step);
-	double part = half < 0 ? 0
-			       : (double)(half % (2 * o->step)) / (double)(2 * o->step);
-	const struct forecast_band none = { (double)NAN, (double)NAN, (double)NAN };
-
-	if (row >= (int64_t)o->rows)
-		return none;
-	const struct forecast_band *a = &o->bands[row];
-	const struct forecast_band *b = row + 1 < (int64_t)o->rows ? a + 1 : a;
-	return (struct forecast_band){ between(a->expected, b->expected, part),
-		between(a->low, b->low, part), between(a->high, b->high, part) };
-}
 
 /* ---- columns */
 
@@ -292,7 +142,7 @@ json_run(const struct graph_query *q, const enum rrd_kind *kinds, size_t count,
 	struct fetched grid;
 	bool comma = false;
 
-	if (!fetch(&grid, q, kinds[0])) {
+	if (!fetched_get(&grid, q, kinds[0])) {
 		fetched_done(&grid);
 		return err_set(e, ERR_NOT_FOUND, "there is no graph of %s %s yet",
 		    q->object, q->uuid);
@@ -302,7 +152,7 @@ json_run(const struct graph_query *q, const enum rrd_kind *kinds, size_t count,
 	columns_put(out, &grid, &grid, kinds[0], &comma);
 	for (size_t i = 1; i < count; i++) {
 		struct fetched more;
-		if (fetch(&more, q, kinds[i]))
+		if (fetched_get(&more, q, kinds[i]))
 			columns_put(out, &more, &grid, kinds[i], &comma);
 		fetched_done(&more);
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What libvirt keeps for us is made once, however many jobs want it at the same moment. */
+/* What libvirt keeps for us is made once, however many jobs want it at the same moment.
+ */
 #include "base/err.h"
 #include "provision/hv.h"
 #include <pthread.h>
@@ -52,8 +53,9 @@ many_jobs_make_one_pool(void **state)
 	assert_true(hv_init(&e));
 	assert_int_equal(pthread_barrier_init(&together, NULL, JOBS), 0);
 	for (uintptr_t i = 0; i < JOBS; i++)
-		assert_int_equal(
-		    pthread_create(&jobs[i], NULL, makes_the_pool, (void *)i), 0);
+		assert_int_equal(pthread_create(&jobs[i], NULL, makes_the_pool,
+				     (void *)i),
+		    0);
 	for (int i = 0; i < JOBS; i++) {
 		void *refused;
 
