@@ -226,6 +226,8 @@ def test_forecast_is_drawn_when_asked_and_missed_politely(browser, world, house)
     assert not browser.js(floats)
     browser.find("[data-forecast]").click()
     browser.wait("the band", lambda: browser.js(floats))
+    assert browser.js("""return [...document.querySelectorAll('.chart:not([hidden])')].every((c) =>
+        c.querySelector('canvas').clientWidth > c.clientWidth * .9)"""), "they fill their places"
     assert TEXTS["en"]["chart.noforecast"] not in browser.text("#graph")
     browser.find("[data-forecast]").click()
     browser.wait("no forecast any more", lambda: "CPU, expected" not in browser.text("#graph .legend")

@@ -102,9 +102,13 @@ class Chart {
 		}), x === undefined ? "" : el("span", {}, time(x, { timeStyle: "medium" })));
 	}
 
+	// Whether it has a place: of all charts first, for their widths depend on how many there are.
+	place(data) {
+		this.node.hidden = !this.spec.series.every((n) => data?.series?.[n]);
+	}
+
 	draw(data) {
 		const names = this.spec.series;
-		this.node.hidden = !names.every((n) => data?.series?.[n]);
 		if (this.node.hidden)
 			return;
 		const all = rowsOf(data, names);
@@ -113,6 +117,7 @@ class Chart {
 		const options = this.options(rows, bandsAt && ((i) => bandsAt(i + all.length - rows.length)));
 		if (this.graph) {
 			this.graph.updateOptions(options);
+			this.graph.resize();
 		} else {
 			const { file, ...rest } = options;
 			this.graph = new (withoutItsLegend())(this.canvas, file, rest);
@@ -220,6 +225,8 @@ export class Graphs {
 		const blind = answer.data?.forecast?.why !== undefined;
 		this.nothing.textContent = t(blind ? "chart.noforecast" : "chart.none");
 		this.nothing.hidden = answer.data !== null && !blind;
+		for (const chart of this.charts)
+			chart.place(answer.data);
 		for (const chart of this.charts)
 			chart.draw(answer.data);
 	}
