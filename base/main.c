@@ -453,7 +453,7 @@ run(struct daemon *d, struct conf *conf)
 	return d->status;
 }
 
-/* What the child says, up to "ok" or its end; false: it says nothing in time. */
+/* What the child says, up to "ok" or its end; false: neither comes in time. */
 static bool
 starter_read(int fd, char *text, size_t room)
 {
@@ -469,7 +469,7 @@ starter_read(int fd, char *text, size_t room)
 		if (ready < 0 && errno == EINTR)
 			continue;
 		if (ready <= 0)
-			return length > 0;
+			return false;
 		n = read(fd, text + length, room - 1 - length);
 		length += n > 0 ? (size_t)n : 0;
 		text[length] = '\0';
@@ -479,18 +479,21 @@ starter_read(int fd, char *text, size_t room)
 
 /* What the starter of --daemon shows; 0 when the child says "ok". */
 static int
-starter_wait(int fd)
+starter_wait(int fd, pid_t child)
 {
 	char text[ERR_TEXT_MAX + 1];
-	bool spoke = starter_read(fd, text, sizeof(text));
+	bool over = starter_read(fd, text, sizeof(text));
 
 	if (strcmp(text, "ok") == 0)
 		return 0;
+	/* It closed the pipe while it ends; its lock may be a moment away. */
+	if (over)
+		(void)waitpid(child, NULL, 0);
 	(void)fprintf(stderr,
 	    "error: jeould did not start\nwhy:   %s\ntry:   see the log folder of "
 	    "the state folder, then start again\n",
 	    text[0] != '\0' ? text
-		: !spoke    ? "not ready in time"
+		: !over     ? "not ready in time"
 			    : "it ended early");
 	return 1;
 }
@@ -500,6 +503,7 @@ daemonize(struct daemon *d, struct conf *conf)
 {
 	struct err e = ERR_INIT;
 	char path[STATE_PATH_MAX];
+	pid_t child;
 	int pair[2];
 	int log_fd;
 	int null_fd;
@@ -518,9 +522,10 @@ daemonize(struct daemon *d, struct conf *conf)
 		    strerror(errno)); /* NOLINT(concurrency-mt-unsafe): one thread */
 		return 1;
 	}
-	if (fork() != 0) {
+	child = fork();
+	if (child != 0) {
 		(void)close(pair[1]);
-		return starter_wait(pair[0]);
+		return starter_wait(pair[0], child);
 	}
 	(void)setsid();
 	(void)close(pair[0]);
