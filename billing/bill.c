@@ -29,6 +29,7 @@ struct making {
 	struct instant *edges;
 	size_t edge_count;
 	size_t edge_capacity;
+	size_t *sum_in; /* by stretch between edges: where its consumption is summed */
 	struct told by_resource; /* of the resource at hand */
 	struct told by_account;
 };
@@ -370,16 +371,87 @@ account_rate(struct making *m, struct err *e)
 	return true;
 }
 
+static int
+by_instant(const void *a, const void *b)
+{
+	const struct instant *x = a;
+	const struct instant *y = b;
+
+	return (x->ns > y->ns) - (x->ns < y->ns);
+}
+
+/* The period's begin, then each edge in it once, in order of time. */
+static void
+edges_settle(struct making *m)
+{
+	struct instant last = m->b->period.from;
+	size_t kept = 1;
+
+	edge_add(m, last);
+	qsort(m->edges, m->edge_count, sizeof(*m->edges), by_instant);
+	m->edges[0] = last;
+	for (size_t i = 0; i < m->edge_count; i++) {
+		if (m->edges[i].ns <= last.ns || m->edges[i].ns >= m->b->through.ns)
+			continue;
+		last = m->edges[kept++] = m->edges[i];
+	}
+	m->edge_count = kept;
+}
+
+/* Beyond so many stretches each keeps its own sums: comparing all would cost more. */
+enum { STRETCHES_COMPARED = 1000 };
+
+/* What is explained, or cut at instants that were asked for, keeps its places in time. */
+static bool
+sums_may_join(const struct making *m)
+{
+	return m->ask->trace == NULL && m->ask->edge_count == 0 &&
+	    m->edge_count <= STRETCHES_COMPARED;
+}
+
+static bool
+stretches_alike(const struct making *m, struct instant a, struct instant b)
+{
+	for (size_t i = 0; i < m->b->portion_count; i++) {
+		const struct portion *p = &m->b->portions[i];
+
+		if (span_holds(&p->span, a) || span_holds(&p->span, b))
+			return span_holds(&p->span, a) && span_holds(&p->span, b) &&
+			    p->run != NULL && rate_alike(p->run, a, b);
+	}
+	return false;
+}
+
+static void
+stretches_join(struct making *m)
+{
+	m->sum_in = mem_array(m->edge_count, sizeof(*m->sum_in));
+	for (size_t i = 0; i < m->edge_count; i++) {
+		m->sum_in[i] = i;
+		for (size_t k = 0; sums_may_join(m) && k < i; k++)
+			if (m->sum_in[k] == k &&
+			    stretches_alike(m, m->edges[k], m->edges[i])) {
+				m->sum_in[i] = k;
+				break;
+			}
+	}
+}
+
 static bool
 usage_rate(struct making *m, struct err *e)
 {
 	struct bill *b = m->b;
-	struct usage_ask ask = { b->account_id, { b->period.from, b->through }, m->edges,
-		m->edge_count };
+	struct usage_ask ask = { .account_id = b->account_id,
+		.span = { b->period.from, b->through } };
 	bool more = b->period.from.ns < b->through.ns;
 
 	if (!more)
 		return account_rate(m, e);
+	edges_settle(m);
+	stretches_join(m);
+	ask.starts = m->edges;
+	ask.sum_in = m->sum_in;
+	ask.count = m->edge_count;
 	if (!usage_stream_open(&b->used, m->db, &ask, e))
 		return false;
 	while (more) {
@@ -426,6 +498,7 @@ bill_make(struct bill *b, struct db *db, const struct calendar *c,
 	mpq_inits(b->exact, b->per_hour, NULL);
 	ok = bill_fill(&m, e);
 	free(m.edges);
+	free(m.sum_in);
 	told_done(&m.by_resource);
 	told_done(&m.by_account);
 	if (!ok)

@@ -9,9 +9,9 @@ struct chain {
 	struct rating *out;
 	const struct measure *m;
 	const char *resource;
-	size_t first;    /* index of its first line in out */
-	mpq_t position;  /* units of the period so far */
-	bool fixed_owed; /* F(0), the commitment, has been charged */
+	size_t first;   /* index of its first line in out */
+	mpq_t position; /* units of the period so far */
+	bool committed; /* F(0) of a commitment has been charged */
 };
 
 static const char *
@@ -28,20 +28,31 @@ same_band(const char *a, const char *b)
 	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
-/* Where a version begins in this window; its segments may lie apart. */
-static struct instant
-version_start(const struct chain *c, const struct version *v)
+/* From where to where a version holds in this window; its segments may lie apart. */
+static struct span
+version_span(const struct chain *c, const struct version *v)
 {
-	for (size_t i = 0; i < c->m->segments->count; i++)
-		if (c->m->segments->list[i].version == v)
-			return c->m->segments->list[i].span.from;
-	return v->valid.from;
+	struct span span = v->valid;
+	bool found = false;
+
+	for (size_t i = 0; i < c->m->segments->count; i++) {
+		const struct segment *s = &c->m->segments->list[i];
+
+		if (s->version != v)
+			continue;
+		if (!found)
+			span.from = s->span.from;
+		span.to = s->span.to;
+		found = true;
+	}
+	return span;
 }
 
 static struct line *
 line_new(struct chain *c, const struct segment *s)
 {
 	struct rating *r = c->out;
+	struct span span = version_span(c, s->version);
 	struct line *l;
 
 	if (r->count == r->capacity) {
@@ -54,7 +65,8 @@ line_new(struct chain *c, const struct segment *s)
 		.band = band_name(s),
 		.price = c->m->price,
 		.version = s->version,
-		.start = version_start(c, s->version) };
+		.start = span.from,
+		.end = span.to };
 	mpq_inits(l->quantity, l->exact, l->amount, NULL);
 	return l;
 }
@@ -115,9 +127,9 @@ fixed_charge(struct chain *c, struct line *l, const struct model *m)
 	scoped_exact mpq_t owed;
 
 	mpq_inits(nothing, owed, NULL);
-	if (c->fixed_owed || m->type == MODEL_TOU)
+	if (c->committed || m->type != MODEL_COMMIT)
 		return;
-	c->fixed_owed = true;
+	c->committed = true;
 	model_total(owed, m, nothing);
 	exact_add(l->exact, owed);
 	if (c->m->job->want_parts)
@@ -229,32 +241,32 @@ charge_without_usage(const struct price *p)
 	return false;
 }
 
-/* Nothing was used: the commitment of the first version in force is owed. */
-static void
-chain_commitment(struct chain *c)
+/* Used or not, the commitment of the first version in force is owed; count: of none. */
+static size_t
+commitment_place(const struct measure *m)
 {
-	for (size_t i = 0; i < c->m->segments->count; i++) {
-		const struct segment *s = &c->m->segments->list[i];
+	size_t i = 0;
 
-		if (s->version != NULL && s->version->model.type == MODEL_COMMIT) {
-			segment_charge(c, i);
-			return;
-		}
-	}
+	if (!charge_without_usage(m->price))
+		return m->segments->count;
+	while (i < m->segments->count &&
+	    (m->segments->list[i].version == NULL ||
+		m->segments->list[i].version->model.type != MODEL_COMMIT))
+		i++;
+	return i;
 }
 
 void
 charge_lines(struct rating *out, const struct measure *m, const char *resource)
 {
 	struct chain c = { .out = out, .m = m, .first = out->count };
+	size_t owed = commitment_place(m);
 
 	c.resource = resource == NULL || *resource == '\0' ? NULL : resource;
 	mpq_init(c.position);
 	for (size_t i = 0; i < m->segments->count; i++)
-		if (m->touched[i] && m->segments->list[i].version != NULL)
+		if ((m->touched[i] || i == owed) && m->segments->list[i].version != NULL)
 			segment_charge(&c, i);
-	if (out->count == c.first && charge_without_usage(m->price))
-		chain_commitment(&c);
 	if (out->count > c.first)
 		chain_limits(&c);
 	for (size_t i = c.first; i < out->count; i++)

@@ -205,6 +205,35 @@ rate_edges(const struct rate_run *r, void (*visit)(void *context, struct instant
 			visit(context, r->lanes[i].segments.list[k].span.from);
 }
 
+/* Bands of one version whose units cost the same wherever in the period they lie. */
+static bool
+bands_alike(const struct segment *a, const struct segment *b)
+{
+	const struct model *m;
+
+	if (a->version == NULL || a->version != b->version || a->band != b->band)
+		return false;
+	m = &a->version->model;
+	return m->type == MODEL_TOU && mpq_sgn(m->free_units) == 0 && !m->has_minimum &&
+	    !m->has_maximum;
+}
+
+bool
+rate_alike(const struct rate_run *r, struct instant a, struct instant b)
+{
+	for (size_t i = 0; i < r->job->tariff->price_count; i++) {
+		const struct segments *s = &r->lanes[i].segments;
+		size_t x = segments_find(s, a);
+		size_t y = segments_find(s, b);
+
+		if (x != y &&
+		    (x == s->count || y == s->count ||
+			!bands_alike(&s->list[x], &s->list[y])))
+			return false;
+	}
+	return true;
+}
+
 static int
 by_place(const void *left, const void *right)
 {

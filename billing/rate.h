@@ -16,10 +16,11 @@ struct line {
 	const char *band;     /* NULL: none */
 	const struct price *price;
 	const struct version *version;
-	struct instant start; /* where its version begins in the window */
-	mpq_t quantity;       /* before free units */
-	mpq_t exact;          /* in the invoiced currency, not rounded */
-	mpq_t amount;         /* after the one rounding */
+	struct instant start; /* where its version begins in the window, and ends */
+	struct instant end;
+	mpq_t quantity; /* before free units */
+	mpq_t exact;    /* in the invoiced currency, not rounded */
+	mpq_t amount;   /* after the one rounding */
 	struct line_share *shares;
 	size_t share_count;
 	struct parts parts; /* x fx: the exact amount; only if the job wants them */
@@ -59,6 +60,12 @@ void rate_end(struct rate_run *r); /* charges the account's own lines */
 struct rating *rate_run_rating(struct rate_run *r);
 void rating_drop(struct rating *r);     /* forgets the lines, keeps the place */
 void rate_run_free(struct rate_run *r); /* NULL is fine */
+/*
+ * Whether what is counted in the stretches that begin at two instants of the window (of
+ * those that rate_edges() tells) may be summed up as if all of it lay in the first: no
+ * price tells them apart.
+ */
+bool rate_alike(const struct rate_run *r, struct instant a, struct instant b);
 /* Calls visit for each instant in the window at which any price changes. */
 void rate_edges(const struct rate_run *r,
     void (*visit)(void *context, struct instant edge), void *context);

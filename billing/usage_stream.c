@@ -79,48 +79,36 @@ static const struct consumption_sku consumptions[] = {
 	{ "net.tx.bytes", USED_NICS, 1 },
 };
 
-static int
-by_instant(const void *a, const void *b)
-{
-	const struct instant *x = a;
-	const struct instant *y = b;
-
-	return (x->ns > y->ns) - (x->ns < y->ns);
-}
-
-/* "{2024-03-01T00:00:00Z,...}": the span's begin and each edge once. */
+/* "{2024-03-01T00:00:00Z,...}" and "{1,2,1}": begins, and where sums go, from 1. */
 static void
-edges_text(struct buf *out, const struct usage_ask *ask)
+stretches_text(struct buf *starts, struct buf *sums, const struct usage_ask *ask)
 {
-	struct instant last = ask->span.from;
 	char text[CLOCK_TEXT_MAX];
 
-	if (ask->edge_count > 1)
-		qsort(ask->edges, ask->edge_count, sizeof(*ask->edges), by_instant);
-	buf_printf(out, "{%s", instant_text(last, text));
-	for (size_t i = 0; i < ask->edge_count; i++) {
-		if (ask->edges[i].ns <= last.ns || ask->edges[i].ns >= ask->span.to.ns)
-			continue;
-		last = ask->edges[i];
-		buf_printf(out, ",%s", instant_text(last, text));
+	for (size_t i = 0; i < ask->count; i++) {
+		buf_printf(starts, "%c%s", i == 0 ? '{' : ',',
+		    instant_text(ask->starts[i], text));
+		buf_printf(sums, "%c%zu", i == 0 ? '{' : ',', ask->sum_in[i] + 1);
 	}
-	buf_putc(out, '}');
+	buf_putc(starts, '}');
+	buf_putc(sums, '}');
 }
 
 bool
 usage_stream_open(struct usage_stream *s, struct db *db, const struct usage_ask *ask,
     struct err *e)
 {
-	scoped(buf_done) struct buf edges = BUF_INIT;
+	scoped(buf_done) struct buf starts = BUF_INIT;
+	scoped(buf_done) struct buf sums = BUF_INIT;
 
 	*s = (struct usage_stream){ .db = db };
 	usage_list_init(&s->list);
-	edges_text(&edges, ask);
-	if (!buf_ok(&edges))
+	stretches_text(&starts, &sums, ask);
+	if (!buf_ok(&starts) || !buf_ok(&sums))
 		return err_set(e, ERR_INPUT, "prices change too often in this period");
 	s->open = db_run(db, STMT_BILL_USAGE_OPEN,
 	    DB_ARGS(DB_NUMBER(ask->account_id), DB_INSTANT(ask->span.from),
-		DB_INSTANT(ask->span.to), buf_text(&edges)),
+		DB_INSTANT(ask->span.to), buf_text(&starts), buf_text(&sums)),
 	    NULL, e);
 	return s->open;
 }

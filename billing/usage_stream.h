@@ -4,12 +4,16 @@
 #include "base/db.h"
 #include "billing/usage.h"
 
-/* What to read: consumption is summed between two edges, so no price changes within. */
+/*
+ * What to read.  Consumption is summed by stretch: between two edges no price changes,
+ * and stretches that no price tells apart go into the first of them.
+ */
 struct usage_ask {
 	int64_t account_id;
 	struct span span;
-	struct instant *edges; /* inside the span, in any order; sorted in place */
-	size_t edge_count;
+	const struct instant *starts; /* of stretches in order; the first is the span's */
+	const size_t *sum_in;         /* by stretch: the one whose sums it adds to */
+	size_t count;
 };
 
 /* What an item was made of. */

@@ -18,10 +18,7 @@ with asked as (
     select at - ((at at time zone zone) - lo), at - ((at at time zone zone) - lo) + interval '1 hour', 2
     from local where unit = 'hour'
     union all
-    select (lo at time zone zone) - case when ((lo at time zone zone) - interval '1 hour') at time zone zone = lo
-                                         then interval '1 hour' else interval '0' end,
-           (hi at time zone zone) - case when ((hi at time zone zone) - interval '1 hour') at time zone zone = hi
-                                         then interval '1 hour' else interval '0' end, 2
+    select local_instant(lo, zone), local_instant(hi, zone), 2
     from local where unit <> 'hour'
 )
 select (extract(epoch from starts) * 1000000)::bigint, (extract(epoch from ends) * 1000000)::bigint
@@ -38,12 +35,8 @@ with asked as (
     select $1::text as zone, $2::date + ($4::bigint * $3::int) * interval '1 month' as lo,
         $2::date + (($4::bigint + 1) * $3::int) * interval '1 month' as hi
 )
-select (extract(epoch from (lo at time zone zone)
-            - case when ((lo at time zone zone) - interval '1 hour') at time zone zone = lo
-                   then interval '1 hour' else interval '0' end) * 1000000)::bigint,
-       (extract(epoch from (hi at time zone zone)
-            - case when ((hi at time zone zone) - interval '1 hour') at time zone zone = hi
-                   then interval '1 hour' else interval '0' end) * 1000000)::bigint
+select (extract(epoch from local_instant(lo, zone)) * 1000000)::bigint,
+       (extract(epoch from local_instant(hi, zone)) * 1000000)::bigint
 from asked;
 
 -- name: calendar_wall
@@ -53,9 +46,7 @@ with asked as (
 ), wall as (
     select zone, day, day + $3::int * interval '1 minute' as lo from asked
 )
-select (extract(epoch from (lo at time zone zone)
-            - case when ((lo at time zone zone) - interval '1 hour') at time zone zone = lo
-                   then interval '1 hour' else interval '0' end) * 1000000)::bigint,
+select (extract(epoch from local_instant(lo, zone)) * 1000000)::bigint,
        extract(isodow from day)::int
 from wall;
 
@@ -209,7 +200,8 @@ order by x.place;
 -- name: bill_usage_open
 -- All that an account used in [$2, $3), one resource after the other: lifetimes from a day
 -- before on, because a run's start may count, and consumption as one sum per VM and stretch
--- of $4 (the instants at which any price changes, the first of them $2).  The account's own
+-- of $4 (the instants at which any price changes, the first of them $2), where $5 names for each
+-- stretch the one that its sums go into.  The account's own
 -- lifetimes name a VM: it may be another's now.  What nothing names is charged too.  Imported
 -- usage comes first, as resources with numbers below zero, or with the thing of ours that it is
 -- about: levels one by one, amounts summed by stretch; what does not count (corrected, pending)
@@ -223,7 +215,7 @@ with life as materialized (
     select distinct on (resource_id) resource_id, resource_uuid, resource_name
     from life where kind in ('running', 'allocated') order by resource_id, valid_from desc
 ), used as (
-    select vm_id, width_bucket(window_from, $4::timestamptz[]) as stretch, bool_or(simulated) as simulated,
+    select vm_id, ($5::integer[])[width_bucket(window_from, $4::timestamptz[])] as stretch, bool_or(simulated) as simulated,
         count(*) filter (where resource_kind = 'vm') as vms,
         count(*) filter (where resource_kind = 'volume') as volumes,
         count(*) filter (where resource_kind = 'nic') as nics,
@@ -245,11 +237,11 @@ with life as materialized (
         or i.kind = 'level' and i.used_from < $3::timestamptz
             and (i.used_to is null or i.used_to >= $2::timestamptz - interval '1 day'))
 ), imported as (
-    select sku, kind, state, resource_uuid, thing, tags, null::bigint as stretch, used_from, used_to, seq, quantity,
+    select sku, kind, state, resource_uuid, thing, tags, null::integer as stretch, used_from, used_to, seq, quantity,
         1::bigint as records, name, told
     from told where kind = 'level' and (state = 'current' or used_to is null or used_to > $2::timestamptz)
     union all
-    select sku, kind, state, resource_uuid, thing, tags, width_bucket(used_from, $4::timestamptz[]), null, null, null,
+    select sku, kind, state, resource_uuid, thing, tags, ($5::integer[])[width_bucket(used_from, $4::timestamptz[])], null, null, null,
         sum(quantity), count(*), name,
         array_to_string((array_agg(told order by used_from, told collate "C"))[1:20], E'\n')
     from told where kind = 'amount' group by 1, 2, 3, 4, 5, 6, 7, name

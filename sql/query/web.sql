@@ -291,9 +291,7 @@ with month as (
     select a.id, a.timezone as zone, date_trunc('month', now() at time zone a.timezone) as lo
     from account a where a.id = $1::bigint
 ), wanted as (
-    select id, coalesce($2::timestamptz, (lo at time zone zone)
-        - case when ((lo at time zone zone) - interval '1 hour') at time zone zone = lo
-               then interval '1 hour' else interval '0' end) as since
+    select id, coalesce($2::timestamptz, local_instant(lo, zone)) as since
     from month
 ), made as (
     insert into account_tariff (account_id, valid_from, tariff_id) select id, since, $3::bigint from wanted
