@@ -116,6 +116,23 @@ $(BUILD)/sim/play: $(call objects,$(SIM_SOURCES)) $(BUILD)/meter.a $(BUILD)/base
 sim soak-sim mutants: $(BUILD)/sim/play
 	@BUILD=$(BUILD) /usr/bin/python3 -B tests/sim/sim.py $(if $(filter sim,$@),check,$@)
 
+# tests/prop/*.c: random worlds through the price function; a second judge for some of them; and
+# whether they would find a defect.
+PROP_SOURCES := $(wildcard tests/prop/*.c)
+PROP_LINK = $(LDFLAGS) $(call objects,$(PROP_SOURCES)) $(BUILD)/billing.a $(BUILD)/base.a $(LIBS_billing)
+CASES ?= 4000
+JUDGED ?= 500
+$(BUILD)/prop/billing: $(call objects,$(PROP_SOURCES)) $(BUILD)/billing.a $(BUILD)/base.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -o $@ $(PROP_LINK)
+.PHONY: properties judge property-mutants
+properties: $(BUILD)/prop/billing
+	@$< $(CASES) $(SEED)
+judge: build $(BUILD)/prop/billing
+	@setup/judge $(BUILD) $(JUDGED) $(SEED)
+property-mutants: $(BUILD)/prop/billing
+	@BUILD=$(BUILD) /usr/bin/python3 -B tests/prop/mutants.py
+
 .PHONY: build run stop clean-state check unit vectors lint format format-check clean install
 .PHONY: soak-billing fresh bench bench-meter bench-rating bench-web bench-snmp bench-programs
 build: $(PROGRAMS)
@@ -168,8 +185,11 @@ clean-state:
 	@setup/stop --clean
 check:
 	@setup/check
-# 200 kills of raters and PostgreSQL while 2,000 accounts are rated and closed; some ten minutes.
+# 40,000 random worlds and 3,000 before the second judge; 200 kills of raters and PostgreSQL while 2,000
+# accounts are rated and closed; some fifteen minutes.
 soak-billing: build
+	@$(MAKE) -s properties CASES=40000
+	@$(MAKE) -s judge JUDGED=3000
 	cd tests/system && BILLING_ACCOUNTS=2000 BILLING_KILLS=200 BUILD=$(BUILD) /usr/bin/python3 -m pytest -q -s \
 		-p no:cacheprovider --timeout 7200 test_billing_kills.py
 # What make check has no time for: 10,000 seeds in the simulator, half an hour without PostgreSQL for
@@ -224,8 +244,10 @@ install: build
 clean:
 	rm -rf build build-*
 
-.PHONY: print-flags print-sim-link
-print-sim-link: # for mutants.py
+.PHONY: print-flags print-sim-link print-prop-link
+print-prop-link: # for tests/prop/mutants.py
+	@echo '$(CFLAGS) $(PROP_LINK)'
+print-sim-link: # for tests/sim/mutants.py
 	@echo '$(CFLAGS) $(SIM_LINK)'
 print-flags:
 	@echo '$(filter-out -DJEOUL_VERSION=%,$(CPPFLAGS)) -DJEOUL_VERSION=\"$(VERSION)\" $(filter-out -Wrestrict -Wlogical-op -Wduplicated-% -Wimplicit-fallthrough=5 -Wcast-align=strict -fcf-protection,$(CFLAGS))'

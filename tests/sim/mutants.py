@@ -1,10 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plants each defect of mutants/*.patch in a scratch copy of its file and sees that seeds find it:
 a simulator that finds nothing proves nothing."""
-import os
-import re
-import shlex
-import subprocess
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -12,37 +8,9 @@ from itertools import repeat
 from pathlib import Path
 
 import scenario
+from recipe import Recipe
 
-TOP = Path(__file__).resolve().parent.parent.parent
-BUILD = os.environ.get("BUILD", "build")
 PATCHES = Path(__file__).resolve().parent / "mutants"
-
-
-def run(*words):
-    r = subprocess.run(words, cwd=TOP, capture_output=True, text=True)
-    if r.returncode != 0:
-        raise RuntimeError((r.stdout + r.stderr)[-1500:])
-    return r.stdout
-
-
-class Recipe:
-    """How make builds the driver: the flags, and the words of its link."""
-
-    def __init__(self):
-        self.flags = shlex.split(run("make", "-s", "print-flags", f"BUILD={BUILD}"))
-        self.link = shlex.split(run("make", "-s", "print-sim-link", f"BUILD={BUILD}"))
-
-    def build(self, patch, folder):
-        """A driver with the defect: only the file that has it is compiled."""
-        name = re.search(r"^--- a/(\S+)", patch.read_text(), re.M)[1]
-        copy = Path(folder) / name
-        copy.parent.mkdir(parents=True)
-        copy.write_bytes((TOP / name).read_bytes())
-        run("patch", "-s", "-p1", "-d", folder, "-i", str(patch), "--no-backup-if-mismatch")
-        run("gcc", *self.flags, "-Wno-error", "-c", "-o", f"{folder}/mutant.o", str(copy))
-        # Of what the object has the archive's own copy is not taken.
-        run("gcc", "-o", f"{folder}/play", f"{folder}/mutant.o", *self.link)
-        return f"{folder}/play"
 
 
 def hunt(program, seeds):
