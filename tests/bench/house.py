@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The complete Jeoul that is measured: the same that the system tests use."""
+import contextlib
 import os
 import signal
 import sys
@@ -29,8 +30,9 @@ def children(stack):
     found = {"jeould": status["pid"]}
     found |= {c["name"]: c["pid"] for c in status["children"] if c["name"] in ROLES and c["pid"]}
     for pid in measure.tree(status["pid"])[1:]:
-        if open(f"/proc/{pid}/comm").read().strip() == "jeould":
-            found["guardian"] = pid
+        with contextlib.suppress(FileNotFoundError):    # it has just ended
+            if open(f"/proc/{pid}/comm").read().strip() == "jeould":
+                found["guardian"] = pid
     return found
 
 

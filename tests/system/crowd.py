@@ -50,4 +50,5 @@ def plant(stack, hosts, per_host=PER_HOST, first=0):
         guests = range(n * per_host, (n + 1) * per_host)
         (folder / f"{n}.xml").write_text(NODE + "".join(GUEST.format(i) for i in guests) + "</node>\n")
     stack.sql(ROWS, str(folder), first, first + hosts - 1, per_host)
+    stack.sql("analyze")    # as autovacuum would within a minute
     return hosts * per_host
