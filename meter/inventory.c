@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* inventory: which hosts and guests there are, as the provisioning core keeps them */
 #include "meter/inventory.h"
+#include "base/counter.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "meter/line.h"
@@ -8,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VALUES_MOST = 12 };
+enum { BUCKETS_FIRST = 64, VALUES_MOST = 12 };
 /* A last sample that was taken just before the stop may come in after it was written. */
 #define RUN_END_SLACK_NS (2 * NS_PER_S)
 
@@ -22,29 +23,118 @@ struct account_rule {
 	struct window_rule rule;
 };
 
-static size_t
-bucket_of(const char *uuid)
-{
-	uint32_t hash = 0;
+/* ---- tables: who is looked for is found in a chain of a few, however many there are */
 
-	for (const char *p = uuid; *p != '\0'; p++)
-		hash = hash * 31 + (unsigned char)*p;
-	return hash % INVENTORY_BUCKETS;
+static size_t
+bucket_of(const struct inventory *in, const char *uuid)
+{
+	return (size_t)(counter_epoch(uuid) % in->bucket_count);
+}
+
+static size_t
+bucket_of_id(const struct inventory *in, int64_t id)
+{
+	return (uint64_t)id % in->bucket_count;
+}
+
+static void
+vm_link(struct inventory *in, struct meter_vm *v)
+{
+	struct meter_vm **bucket = &in->by_uuid[bucket_of(in, v->uuid)];
+
+	v->next = *bucket;
+	*bucket = v;
+}
+
+static void
+series_link(struct inventory *in, struct series *s)
+{
+	struct series **bucket = &in->by_id[bucket_of_id(in, s->resource_id)];
+
+	s->next_by_id = *bucket;
+	*bucket = s;
+}
+
+static void
+host_link(struct inventory *in, struct meter_host *h)
+{
+	struct meter_host **bucket = &in->host_by_id[bucket_of_id(in, h->id)];
+
+	h->next_by_id = *bucket;
+	*bucket = h;
+}
+
+static void
+host_unlink(struct inventory *in, const struct meter_host *h)
+{
+	struct meter_host **at = &in->host_by_id[bucket_of_id(in, h->id)];
+
+	while (*at != h)
+		at = &(*at)->next_by_id;
+	*at = h->next_by_id;
+}
+
+static void
+tables_free(struct inventory *in)
+{
+	free(in->by_uuid);
+	free(in->by_id);
+	free(in->host_by_id);
+	in->by_uuid = NULL;
+	in->by_id = NULL;
+	in->host_by_id = NULL;
+	in->bucket_count = 0;
+}
+
+static void
+tables_resize(struct inventory *in, size_t count)
+{
+	struct inventory fresh = *in;
+
+	fresh.bucket_count = count;
+	fresh.by_uuid = mem_array(count, sizeof(struct meter_vm *));
+	fresh.by_id = mem_array(count, sizeof(struct series *));
+	fresh.host_by_id = mem_array(count, sizeof(struct meter_host *));
+	for (size_t b = 0; b < in->bucket_count; b++)
+		for (struct meter_vm *v = in->by_uuid[b]; v != NULL;) {
+			struct meter_vm *next = v->next;
+			vm_link(&fresh, v);
+			v = next;
+		}
+	for (struct series *s = in->series; s != NULL; s = s->next)
+		series_link(&fresh, s);
+	for (struct meter_host *h = in->hosts; h != NULL; h = h->next)
+		host_link(&fresh, h);
+	tables_free(in);
+	*in = fresh;
+}
+
+/* Before one more is linked. */
+static void
+tables_grow(struct inventory *in, size_t linked)
+{
+	if (in->bucket_count == 0)
+		tables_resize(in, BUCKETS_FIRST);
+	else if (linked >= in->bucket_count)
+		tables_resize(in, 2 * in->bucket_count);
 }
 
 struct meter_vm *
 inventory_vm(struct inventory *in, const char *uuid)
 {
-	for (struct meter_vm *v = in->buckets[bucket_of(uuid)]; v != NULL; v = v->next)
-		if (strcmp(v->uuid, uuid) == 0)
-			return v;
-	return NULL;
+	struct meter_vm *v = in->bucket_count > 0 ? in->by_uuid[bucket_of(in, uuid)]
+						  : NULL;
+
+	while (v != NULL && strcmp(v->uuid, uuid) != 0)
+		v = v->next;
+	return v;
 }
 
 struct series *
 inventory_series(struct inventory *in, int64_t resource_id)
 {
-	struct series *s = in->by_id[(uint64_t)resource_id % INVENTORY_BUCKETS];
+	struct series *s = in->bucket_count > 0 ? in->by_id[bucket_of_id(in, resource_id)]
+						: NULL;
 
 	while (s != NULL && s->resource_id != resource_id)
 		s = s->next_by_id;
@@ -63,10 +153,12 @@ inventory_device(struct meter_device *list, const char *name)
 struct meter_host *
 inventory_host(struct inventory *in, int64_t id)
 {
-	for (struct meter_host *h = in->hosts; h != NULL; h = h->next)
-		if (h->id == id)
-			return h;
-	return NULL;
+	struct meter_host *h = in->bucket_count > 0 ? in->host_by_id[bucket_of_id(in, id)]
+						    : NULL;
+
+	while (h != NULL && h->id != id)
+		h = h->next_by_id;
+	return h;
 }
 
 struct instant
@@ -119,9 +211,11 @@ host_new(struct inventory *in, int64_t id)
 {
 	struct meter_host *h = mem_alloc(sizeof(*h));
 
+	tables_grow(in, in->host_count);
 	h->id = id;
 	h->next = in->hosts;
 	in->hosts = h;
+	host_link(in, h);
 	for (int k = 0; k < LANE_COUNT; k++) {
 		h->lanes[k].host = h;
 		h->lanes[k].kind = (enum meter_lane_kind)k;
@@ -231,13 +325,10 @@ static void
 series_begin(struct inventory *in, struct series *s, enum series_kind kind, int64_t id,
     int64_t vm_id)
 {
-	struct series **bucket = &in->by_id[(uint64_t)id % INVENTORY_BUCKETS];
-
 	s->kind = kind;
 	s->resource_id = id;
 	s->vm_id = vm_id;
-	s->next_by_id = *bucket;
-	*bucket = s;
+	series_link(in, s);
 	s->next = in->series;
 	s->link = &in->series;
 	if (s->next != NULL)
@@ -264,12 +355,11 @@ series_update(struct inventory *in, struct series *s, int64_t account_id, bool f
 static struct meter_vm *
 vm_new(struct inventory *in, const char *uuid, int64_t id)
 {
-	size_t b = bucket_of(uuid);
 	struct meter_vm *v = mem_alloc(sizeof(*v));
 
+	tables_grow(in, in->vm_count);
 	text_copy(v->uuid, sizeof(v->uuid), uuid);
-	v->next = in->buckets[b];
-	in->buckets[b] = v;
+	vm_link(in, v);
 	in->vm_count++;
 	series_begin(in, &v->vm, SERIES_VM, id, id);
 	return v;
@@ -335,7 +425,7 @@ device_read(struct inventory *in, struct meter_vm *v, char **value,
 static void
 series_end_of_life(struct inventory *in, struct series *s)
 {
-	struct series **at = &in->by_id[(uint64_t)s->resource_id % INVENTORY_BUCKETS];
+	struct series **at = &in->by_id[bucket_of_id(in, s->resource_id)];
 
 	in->leaving(in->context, s);
 	while (*at != s)
@@ -367,8 +457,8 @@ devices_drop(struct inventory *in, struct meter_device **list, bool all)
 static void
 vms_drop(struct inventory *in)
 {
-	for (size_t b = 0; b < INVENTORY_BUCKETS; b++)
-		for (struct meter_vm **at = &in->buckets[b]; *at != NULL;) {
+	for (size_t b = 0; b < in->bucket_count; b++)
+		for (struct meter_vm **at = &in->by_uuid[b]; *at != NULL;) {
 			struct meter_vm *v = *at;
 			devices_drop(in, &v->nics, !v->listed);
 			devices_drop(in, &v->volumes, !v->listed);
@@ -394,6 +484,7 @@ hosts_drop(struct inventory *in)
 			continue;
 		}
 		*at = h->next;
+		host_unlink(in, h);
 		in->host_gone(in->context, h);
 		free(h->uri);
 		free(h);
@@ -416,8 +507,8 @@ all_unlist(struct inventory *in)
 		h->vms = NULL;
 		h->vm_count = 0;
 	}
-	for (size_t b = 0; b < INVENTORY_BUCKETS; b++)
-		for (struct meter_vm *v = in->buckets[b]; v != NULL; v = v->next) {
+	for (size_t b = 0; b < in->bucket_count; b++)
+		for (struct meter_vm *v = in->by_uuid[b]; v != NULL; v = v->next) {
 			v->listed = false;
 			devices_unlist(v->nics);
 			devices_unlist(v->volumes);
@@ -503,6 +594,7 @@ inventory_done(struct inventory *in)
 
 	if (!inventory_apply(in, nothing, &e))
 		log_error("%s", e.text); /* cannot be: it is whole */
+	tables_free(in);
 	rules_free(in->rules);
 	in->rules = NULL;
 }

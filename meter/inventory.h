@@ -27,6 +27,7 @@ struct meter_lane {
 
 struct meter_host {
 	struct meter_host *next;
+	struct meter_host *next_by_id; /* same bucket */
 	int64_t id;
 	char uuid[READ_UUID_MAX];
 	char name[128];
@@ -81,12 +82,13 @@ struct meter_vm {
 	struct instant blocked_until; /* when it was taken last */
 };
 
-enum { INVENTORY_BUCKETS = 4096 };
-
 struct inventory {
 	struct meter_host *hosts;
-	struct meter_vm *buckets[INVENTORY_BUCKETS];
-	struct series *by_id[INVENTORY_BUCKETS];
+	/* Tables of chains, as many as there are VMs or hosts: they grow with those. */
+	size_t bucket_count;
+	struct meter_vm **by_uuid;
+	struct series **by_id;
+	struct meter_host **host_by_id;
 	struct series *series; /* all of them: looked through each second */
 	struct account_rule *rules;
 	size_t host_count, vm_count, unloaded;

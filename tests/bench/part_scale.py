@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """bench-scale: what a host and a VM cost the collector and PostgreSQL, for more and more of them.
 
-Hosts and guests are of libvirt's test driver (system/crowd.py): simulated, inside the collector's process.
-What they cost there themselves is in the figures; docs/scale.md says how much that is."""
+First the collector's own code alone, in virtual time (meter_crowd.c), up to 40,000 hosts; then the program with
+PostgreSQL and graphs, over hosts and guests of libvirt's test driver (system/crowd.py): simulated, inside the
+collector's process.  What those cost there themselves is in the figures; docs/scale.md says how much that is."""
 import os
 import pathlib
 import re
@@ -10,11 +11,20 @@ import time
 
 import house
 import measure
-from measure import cpu_ns, figure, memory_kib, note, peak_kib
+from measure import Rival, cpu_ns, figure, memory_kib, note, peak_kib, skipped
 
 import crowd
 
-POINTS = [tuple(map(int, p.split("x"))) for p in os.environ.get("BENCH_SCALE", "40x25 160x25 1000x1").split()]
+
+
+def points(name, default):
+    """HOSTSxVMS of each, as many as are asked for."""
+    return [tuple(map(int, p.split("x"))) for p in os.environ.get(name, default).split()]
+
+
+CORE = points("BENCH_SCALE_CORE", "400x25 2500x25 40000x25 40000x1")
+POINTS = points("BENCH_SCALE", "40x25 160x25 1000x1")
+CORE_ROOM = 3000  # bytes a VM at the peak, with some to spare
 STEP_S = int(os.environ.get("BENCH_SCALE_STEP", "10"))
 SECONDS = 3 * STEP_S + 2
 DAY = 24
@@ -128,6 +138,22 @@ def graphs(p):
         p.figure(f"graph_{kind}", files(kind)[0].stat().st_size, "B/file")
 
 
+def core(hosts, each):
+    name, vms = f"scale.core.{hosts}x{each}", hosts * each
+    free = next(int(l.split()[1]) for l in open("/proc/meminfo") if l.startswith("MemAvailable:")) * 1024
+    if free < CORE_ROOM * vms + 2**30:
+        skipped(name, f"{vms} VMs need {CORE_ROOM * vms >> 20} MiB, and {free >> 20} MiB are free")
+        return
+    r = Rival("meter_crowd", hosts, each, STEP_S)
+    first, _, steady_ = r.run(1), r.run(1), r.run(3)
+    figure(f"{name}.first_cpu", first.own * first.samples / hosts / 1e6, "ms/host")
+    figure(f"{name}.cpu", steady_.own / 1e3, "us/sample")
+    figure(f"{name}.core", steady_.own * vms / STEP_S / 1e7, "% of a core")
+    figure(f"{name}.memory", memory_kib(r.process.pid) * 1024 / vms, "B/VM")
+    figure(f"{name}.peak", peak_kib(r.process.pid) * 1024 / vms, "B/VM")
+    r.close()
+
+
 def point(hosts, each, last):
     with Place(hosts, each) as p:
         empty = memory_kib(p.pid)
@@ -145,6 +171,8 @@ def point(hosts, each, last):
 
 
 def main():
-    note(f"hosts x VMs of the test driver, a sample each {STEP_S} s; provision and billing hold still")
+    for hosts, each in CORE:
+        core(hosts, each)
+    note(f"hosts x VMs each of the test driver, a sample each {STEP_S} s; provision and billing hold still")
     for n, (hosts, each) in enumerate(POINTS):
         point(hosts, each, n == 1)

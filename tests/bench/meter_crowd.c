@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * meter_crowd HOSTS EACH STEP_S: the collector's own code with so many simulated hosts of
+ * so many guests, in virtual time; a round is one step of all of them.  Hosts and the
+ * database answer at once and cost next to nothing; nothing is kept on disk or drawn.
+ */
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "meter/meter.h"
+#include "tests/bench/bench.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BEGIN (1795000000LL * NS_PER_S)
+
+struct question {
+	int64_t ticket, host_id;
+	enum meter_lane_kind lane;
+};
+
+struct crowd {
+	struct meter *meter;
+	int64_t now, step_ns;
+	size_t hosts, each;
+	uint64_t samples;
+	struct question *questions;
+	size_t question_count, question_room;
+	struct store_job *job;
+	char *inventory; /* made once: what it costs to make is not the collector's */
+};
+
+static struct moment
+moment_of(const struct crowd *c)
+{
+	return (struct moment){ { c->now }, { c->now } };
+}
+
+/* ---- hosts */
+
+static void
+ask(void *context, const struct meter_question *q)
+{
+	struct crowd *c = context;
+
+	if (c->question_count == c->question_room) {
+		c->question_room = c->question_room == 0 ? 64 : 2 * c->question_room;
+		c->questions = mem_resize(c->questions, c->question_room,
+		    sizeof(*c->questions));
+	}
+	c->questions[c->question_count++] = (struct question){ q->ticket, q->host_id,
+		q->lane };
+}
+
+static bool
+progress(void *unused_context unused, int64_t unused_ticket unused,
+    struct meter_progress *unused_out unused)
+{
+	return false;
+}
+
+static void
+nothing(void *unused_context unused, int64_t unused_id unused)
+{
+}
+
+static void
+uuid_of(char out[READ_UUID_MAX], size_t i)
+{
+	static const char hex[] = "0123456789abcdef";
+
+	memcpy(out, "00000000-1111-4111-8111-000000000000", READ_UUID_MAX);
+	for (size_t at = 8; at-- > 0; i /= 16)
+		out[at] = hex[i % 16];
+}
+
+/* Two vCPUs and a card each; all of it goes up by the microsecond. */
+static void
+guest_fill(const struct crowd *c, struct read_round *round, size_t i)
+{
+	struct read_vm *vm = &round->list[round->count++];
+	uint64_t used = (uint64_t)(c->now - BEGIN) / 4;
+
+	uuid_of(vm->uuid, i);
+	vm->domain_id = (int64_t)(i % c->each) + 1;
+	vm->at.ns = c->now;
+	vm->fast = true;
+	vm->cpu_ns = 2 * used;
+	vm->memory_kib = 1024 * 1024;
+	vm->vcpu_count = 2;
+	vm->vcpu_ns = arena_alloc(round->arena, 2 * sizeof(*vm->vcpu_ns));
+	vm->vcpu_ns[0] = vm->vcpu_ns[1] = used;
+	vm->nic_count = 1;
+	vm->nics = arena_alloc(round->arena, sizeof(*vm->nics));
+	(void)snprintf(vm->nics[0].mac, sizeof(vm->nics[0].mac), "52:54:00:00:00:00");
+	vm->nics[0].rx_bytes = vm->nics[0].tx_bytes = used / 1000;
+}
+
+static void
+round_answer(struct crowd *c, const struct question *q)
+{
+	struct meter_answer a = { .kind = ANSWER_ROUND,
+		.ticket = q->ticket,
+		.host_id = q->host_id,
+		.lane = q->lane };
+
+	a.round =
+	    (struct read_round){ .arena = arena_new(), .simulated = true, .all = true };
+	a.round.list = arena_alloc(a.round.arena, c->each * sizeof(*a.round.list));
+	for (size_t i = 0; i < c->each; i++)
+		guest_fill(c, &a.round, (size_t)(q->host_id - 1) * c->each + i);
+	c->samples += a.round.count;
+	meter_take(c->meter, &a, moment_of(c));
+	arena_free(a.round.arena);
+}
+
+static void
+questions_answer(struct crowd *c)
+{
+	struct question *all = c->questions;
+	size_t count = c->question_count;
+
+	c->questions = NULL;
+	c->question_count = c->question_room = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct meter_answer over = { .kind = ANSWER_OVER,
+			.ok = true,
+			.ticket = all[i].ticket,
+			.host_id = all[i].host_id,
+			.lane = all[i].lane };
+		if (all[i].lane == LANE_FAST)
+			round_answer(c, &all[i]);
+		meter_take(c->meter, &over, moment_of(c));
+	}
+	free(all);
+}
+
+/* ---- the database */
+
+static void
+store(void *context, struct store_job *job)
+{
+	((struct crowd *)context)->job = job;
+}
+
+static char *
+inventory(const struct crowd *c)
+{
+	struct buf b = BUF_INIT;
+	char uuid[READ_UUID_MAX];
+
+	b.limit = (size_t)512 << 20;
+	for (size_t h = 1; h <= c->hosts; h++)
+		buf_printf(&b,
+		    "h\t%zu\thost-%zu\tmade-up-%zu\ttest:///%zu\tt\t\\N\t\\N\n", h, h, h,
+		    h);
+	for (size_t i = 0; i < c->hosts * c->each; i++) {
+		uuid_of(uuid, i);
+		buf_printf(&b, "v\t1\t%zu\t%s\t%zu\thost-%zu/%zu\t%lld\t\\N\tf\n",
+		    2 * i + 1000000, uuid, i / c->each + 1, i / c->each + 1,
+		    i % c->each + 1, BEGIN / NS_PER_US);
+		buf_printf(&b, "n\t1\t%zu\t%zu\t52:54:00:00:00:00\tf\n", 2 * i + 1000001,
+		    2 * i + 1000000);
+	}
+	buf_puts(&b, "end\n");
+	return buf_take(&b);
+}
+
+static void
+database_answer(struct crowd *c)
+{
+	struct store_job *job = c->job;
+
+	c->job = NULL;
+	job->ok = true;
+	if (job->what == STORE_READ)
+		job->text = mem_strdup(c->inventory);
+	else if (job->what == STORE_LAST)
+		job->text = mem_strdup("");
+	meter_stored(c->meter, job, moment_of(c));
+}
+
+static void
+alert(void *unused_context unused, const char *rule, const char *object, bool raised,
+    const char *text)
+{
+	(void)fprintf(stderr, "%s %s %d: %s\n", rule, object, raised, text);
+}
+
+static void
+status(void *unused_context unused, const char *unused_text unused)
+{
+}
+
+/* ---- time */
+
+static uint64_t
+step(void *context)
+{
+	struct crowd *c = context;
+	const int64_t end = c->now + c->step_ns;
+
+	c->samples = 0;
+	while (c->now < end) {
+		int64_t next = meter_tick(c->meter, moment_of(c)).ns;
+		bool busy = c->question_count > 0 || c->job != NULL;
+		questions_answer(c);
+		if (c->job != NULL)
+			database_answer(c);
+		/* Ten looks a second: what is due within is due together. */
+		if (!busy)
+			c->now = next > c->now + NS_PER_S / 10 ? next
+							       : c->now + NS_PER_S / 10;
+	}
+	return c->samples;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct crowd c = { .now = BEGIN + NS_PER_S };
+	struct meter_settings set = { .deadline_ns = 5 * NS_PER_S };
+	const struct meter_ports ports = { &c, ask, progress, nothing, nothing, store,
+		alert, status };
+
+	if (argc < 4) {
+		(void)fprintf(stderr, "usage: meter_crowd HOSTS EACH STEP_S\n");
+		return 2;
+	}
+	c.hosts = (size_t)strtoul(argv[1], NULL, 10);
+	c.each = (size_t)strtoul(argv[2], NULL, 10);
+	c.step_ns = set.step_ns = strtol(argv[3], NULL, 10) * NS_PER_S;
+	set.guarded_ns = 6 * set.step_ns;
+	log_open("meter_crowd", LOG_TO_STDERR, LOG_LVL_ERROR);
+	c.inventory = inventory(&c);
+	c.meter = meter_new(&set, &ports, NULL, NULL);
+	(void)bench_serve(step, &c, 0);
+	free(c.inventory);
+	return 0;
+}
