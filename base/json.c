@@ -492,3 +492,41 @@ jout_raw(struct jout *j, const char *key, const char *json)
 	lead_in(j, key);
 	buf_puts(j->to, json);
 }
+
+void
+json_write(struct buf *to, const struct jval *v)
+{
+	bool object = json_type(v) == JSON_OBJECT;
+	bool first = true;
+
+	switch (json_type(v)) {
+	case JSON_STRING:
+		json_escape(to, json_text(v));
+		return;
+	case JSON_NUMBER:
+		buf_puts(to, json_text(v));
+		return;
+	case JSON_BOOL:
+		buf_puts(to, json_bool(v, false) ? "true" : "false");
+		return;
+	case JSON_ABSENT:
+	case JSON_NULL:
+		buf_puts(to, "null");
+		return;
+	case JSON_ARRAY:
+	case JSON_OBJECT:
+		break;
+	}
+	buf_putc(to, object ? '{' : '[');
+	for (const struct jval *m = json_first(v); m != NULL; m = json_next(m)) {
+		if (!first)
+			buf_putc(to, ',');
+		first = false;
+		if (object) {
+			json_escape(to, json_name(m));
+			buf_putc(to, ':');
+		}
+		json_write(to, m);
+	}
+	buf_putc(to, object ? '}' : ']');
+}

@@ -72,4 +72,5 @@ void jout_number(struct jout *j, const char *key, int64_t number);
 void jout_u64_string(struct jout *j, const char *key, uint64_t number);
 void jout_bool(struct jout *j, const char *key, bool value);
 void jout_raw(struct jout *j, const char *key, const char *json); /* ready JSON text */
-void json_escape(struct buf *to, const char *text); /* with the quotes around it */
+void json_escape(struct buf *to, const char *text);    /* with the quotes around it */
+void json_write(struct buf *to, const struct jval *v); /* a value that was read */

@@ -402,7 +402,7 @@ print_single(const struct jval *object, const char *columns)
 		if (json_text(v) != NULL)
 			buf_puts(&b, json_text(v));
 		else if (v != NULL)
-			print_value(&b, v);
+			json_write(&b, v);
 		scoped_free char *shown = text_tame(buf_take(&b));
 		if (v != NULL)
 			(void)printf("%-16s %s\n", name, shown);
@@ -437,7 +437,7 @@ print_answer(const struct cli *c, const struct verb *v, const struct jval *body)
 		if (rows == NULL && single == body && json_count(body) == 0)
 			buf_puts(&b, "[]");
 		else
-			print_value(&b, rows != NULL ? rows : single);
+			json_write(&b, rows != NULL ? rows : single);
 		(void)puts(buf_text(&b));
 		buf_done(&b);
 	} else if (v->op == OP_previewBill)

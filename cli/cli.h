@@ -52,7 +52,6 @@ must_check bool import_call(const struct cli *c, struct cli_param *params, size_
     struct json **out, struct err *e);
 /* ---- print.c */
 void print_table(const struct jval *rows, const char *columns, bool color);
-void print_value(struct buf *to, const struct jval *v); /* as JSON text */
 /* Names and errors of others must not command the terminal: in place, answers text. */
 char *text_tame(char *text);
 size_t text_width(const char *utf8); /* columns on a terminal */

@@ -134,7 +134,7 @@ local_status(struct cli *c)
 	}
 	ready = json_bool(json_get(json_root(doc), "ready"), false);
 	if (c->json) {
-		print_value(&b, json_root(doc));
+		json_write(&b, json_root(doc));
 		(void)puts(buf_text(&b));
 	} else
 		status_print(json_root(doc));

@@ -49,42 +49,6 @@ text_tame(char *text)
 	return text;
 }
 
-void
-print_value(struct buf *to, const struct jval *v)
-{
-	bool object = json_type(v) == JSON_OBJECT;
-
-	switch (json_type(v)) {
-	case JSON_STRING:
-		json_escape(to, json_text(v));
-		return;
-	case JSON_NUMBER:
-		buf_puts(to, json_text(v));
-		return;
-	case JSON_BOOL:
-		buf_puts(to, json_bool(v, false) ? "true" : "false");
-		return;
-	case JSON_OBJECT:
-	case JSON_ARRAY:
-		buf_putc(to, object ? '{' : '[');
-		for (const struct jval *m = json_first(v); m != NULL; m = json_next(m)) {
-			if (m != json_first(v))
-				buf_putc(to, ',');
-			if (object) {
-				json_escape(to, json_name(m));
-				buf_putc(to, ':');
-			}
-			print_value(to, m);
-		}
-		buf_putc(to, object ? '}' : ']');
-		return;
-	case JSON_NULL:
-	case JSON_ABSENT:
-	default:
-		buf_puts(to, "null");
-	}
-}
-
 struct columns {
 	char names[COLUMNS_MOST][NAME_MOST];
 	size_t width[COLUMNS_MOST];
@@ -109,7 +73,7 @@ cell(const struct jval *row, const char *name)
 	if (json_type(v) == JSON_BOOL)
 		return mem_strdup(json_bool(v, false) ? "yes" : "");
 	if (v != NULL && json_type(v) != JSON_NULL)
-		print_value(&b, v);
+		json_write(&b, v);
 	return text_tame(buf_take(&b));
 }
 

@@ -169,7 +169,7 @@ trial_add(struct buf *out, const struct cli *c, const struct cli_param *params,
 		return false;
 	if (out->length > 1)
 		buf_putc(out, ',');
-	print_value(out, json_first(client_body(doc)));
+	json_write(out, json_first(client_body(doc)));
 	json_free(doc);
 	return true;
 }
@@ -284,7 +284,7 @@ one_print(const struct jval *trial, const char *columns)
 	     v = json_next(v)) {
 		struct buf one = BUF_INIT;
 
-		print_value(&one, v);
+		json_write(&one, v);
 		jout_raw(&j, NULL, buf_text(&one));
 		buf_done(&one);
 	}

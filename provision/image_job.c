@@ -151,14 +151,16 @@ fetch_all(struct image_job *i, struct err *e)
 	return false;
 }
 
-bool
-job_template_register(struct job *j, struct err *e)
+/* Whichever way its file comes; a template that is there already is not made again. */
+static bool
+template_make(struct job *j, bool (*bring)(struct image_job *i, struct err *e),
+    struct err *e)
 {
 	struct image_job i = { .w = { .job = j } };
 	bool ok = find(&i, e);
 
 	if (ok && strcmp(rows_text(i.row, 0, 7), "Ready") != 0) {
-		ok = fetch_all(&i, e);
+		ok = bring(&i, e);
 		i.at = clock_now();
 		ok = ok && job_transaction(j, write_ready, &i, e);
 		if (!ok)
@@ -166,6 +168,12 @@ job_template_register(struct job *j, struct err *e)
 	}
 	done(&i);
 	return ok;
+}
+
+bool
+job_template_register(struct job *j, struct err *e)
+{
+	return template_make(j, fetch_all, e);
 }
 
 /* ---- from a snapshot or a disk */
@@ -242,18 +250,7 @@ copy_all(struct image_job *i, struct err *e)
 bool
 job_template_create(struct job *j, struct err *e)
 {
-	struct image_job i = { .w = { .job = j } };
-	bool ok = find(&i, e);
-
-	if (ok && strcmp(rows_text(i.row, 0, 7), "Ready") != 0) {
-		ok = copy_all(&i, e);
-		i.at = clock_now();
-		ok = ok && job_transaction(j, write_ready, &i, e);
-		if (!ok)
-			fail_note(&i, e);
-	}
-	done(&i);
-	return ok;
+	return template_make(j, copy_all, e);
 }
 
 /* ---- deleted */

@@ -126,44 +126,6 @@ params_get(const struct param_list *p, const char *lower_name)
 	return NULL;
 }
 
-void
-json_write(struct buf *to, const struct jval *v)
-{
-	bool object = json_type(v) == JSON_OBJECT;
-	bool first = true;
-
-	switch (json_type(v)) {
-	case JSON_STRING:
-		json_escape(to, json_text(v));
-		return;
-	case JSON_NUMBER:
-		buf_puts(to, json_text(v));
-		return;
-	case JSON_BOOL:
-		buf_puts(to, json_bool(v, false) ? "true" : "false");
-		return;
-	case JSON_ABSENT:
-	case JSON_NULL:
-		buf_puts(to, "null");
-		return;
-	case JSON_ARRAY:
-	case JSON_OBJECT:
-		break;
-	}
-	buf_putc(to, object ? '{' : '[');
-	for (const struct jval *m = json_first(v); m != NULL; m = json_next(m)) {
-		if (!first)
-			buf_putc(to, ',');
-		first = false;
-		if (object) {
-			json_escape(to, json_name(m));
-			buf_putc(to, ':');
-		}
-		json_write(to, m);
-	}
-	buf_putc(to, object ? '}' : ']');
-}
-
 /* A value as text: strings as they are, everything else as JSON. */
 static const char *
 value_text(struct arena *a, const struct jval *v)

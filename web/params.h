@@ -46,9 +46,6 @@ const char *params_map_get(const struct param_list *p, const char *map, const ch
 /* Undoes percent-encoding ('+' is a blank); NULL for a broken one or a NUL byte. */
 char *percent_decode(struct arena *a, const char *text, size_t length);
 
-/* JSON text of a value, compact. */
-void json_write(struct buf *to, const struct jval *v);
-
 /*
  * "2023-01-01T12:00:00+01:00", "...+0100", "...Z", "2023-01-01 12:00:00" and
  * "2023-01-01" (UTC).  end: a bare day means its end, the next midnight.

@@ -61,7 +61,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			    p[1]);
 	}
 	/* With --json it is JSON. */
-	print_value(&b, json_root(doc));
+	json_write(&b, json_root(doc));
 	must(json_parse(&back, buf_text(&b), b.length, &e), "%s: %s", e.text,
 	    buf_text(&b));
 	buf_done(&b);

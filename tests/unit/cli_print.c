@@ -105,7 +105,7 @@ json_goes_out_as_it_came_in(void **unused_state unused)
 	struct json *doc = document(text);
 	struct buf b = BUF_INIT;
 
-	print_value(&b, json_root(doc));
+	json_write(&b, json_root(doc));
 	assert_string_equal(buf_text(&b), text);
 	buf_done(&b);
 	json_free(doc);
