@@ -84,6 +84,7 @@ doc_line(struct buf *out, const struct bill *b, const struct bill_line *l,
 	jout_number(&j, "price", line->price - t->prices);
 	jout_number(&j, "version", line->version - line->price->versions);
 	doc_instant(&j, "from", line->start);
+	doc_instant(&j, "to", line->end);
 	doc_exact(&j, "quantity", line->quantity);
 	jout_string(&j, "unit", unit);
 	doc_exact(&j, "exact", line->exact);

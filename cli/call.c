@@ -494,6 +494,11 @@ call_verb(struct cli *c, const char *noun, const char *verb, int argc, char **ar
 	if (!arguments_read(c, v, argc, argv, params, &count, &e) || !client_keys(c, &e))
 		return fail(v, &e);
 	defaults_add(v, argc, argv, params, &count);
+	if (operations[v->op].form == FORM_FILE)
+		return resolve_all(c, v, params, count, &e) &&
+			file_call(c, v, params, count, &e)
+		    ? EXIT_OK
+		    : fail(v, &e);
 	if (!resolve_all(c, v, params, count, &e) ||
 	    !verb_call(c, v, params, count, &doc, &e)) {
 		tariff_place(c, &e);

@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 /* usability A5: scripts rely on these. */
 enum exit_code {
@@ -29,6 +30,7 @@ struct cli_param {
 	const char *value;
 };
 
+struct verb;
 struct cli {
 	struct conf *conf;
 	const char *conf_file;
@@ -36,6 +38,7 @@ struct cli {
 	size_t flag_count;
 	bool json, no_wait, yes, color;
 	const char *file; /* that was read for a document; NULL: none */
+	const char *out;  /* where a file goes; NULL: standard output */
 	/* the API: environment, else admin.key of the state folder */
 	char url[512], api_key[256], secret_key[256];
 };
@@ -44,12 +47,19 @@ struct cli {
 must_check bool client_keys(struct cli *c, struct err *e);
 must_check bool client_call(const struct cli *c, const char *command,
     const struct cli_param *params, size_t count, struct json **out, struct err *e);
+/* The same where the answer is a file, whose bytes go to out. */
+must_check bool client_file(const struct cli *c, const char *command,
+    const struct cli_param *params, size_t count, FILE *out, struct err *e);
 /* The one value inside the answer's envelope. */
 const struct jval *client_body(const struct json *doc);
 /* ---- import.c: importUsage with a file of any size, in several batches if need be;
  * params has room for two more and the file's text as its csv or records. */
 must_check bool import_call(const struct cli *c, struct cli_param *params, size_t count,
     struct json **out, struct err *e);
+/* ---- file.c: what answers a file goes to standard output, or to the file of --out; with
+ * the metadata beside it where an export has such; *out is NULL. */
+must_check bool file_call(const struct cli *c, const struct verb *v,
+    const struct cli_param *params, size_t count, struct err *e);
 /* ---- print.c */
 void print_table(const struct jval *rows, const char *columns, bool color);
 /* Names and errors of others must not command the terminal: in place, answers text. */

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CONNECT_S = 5, CALL_S = 60 };
+enum { CONNECT_S = 5, CALL_S = 60, FILE_S = 1200 };
 
 static void
 key_line(struct cli *c, char *line)
@@ -65,10 +65,23 @@ client_keys(struct cli *c, struct err *e)
 	    path);
 }
 
+/* Where an answer goes: a file's bytes as they come, all else into memory. */
+struct taking {
+	CURL *handle;
+	struct buf *body;
+	FILE *file; /* NULL: everything is kept */
+};
+
 static size_t
-body_take(const char *piece, size_t unused_one unused, size_t length, void *context)
+piece_take(const char *piece, size_t unused_one unused, size_t length, void *context)
 {
-	buf_add(context, piece, length);
+	struct taking *t = context;
+	long status = 0;
+
+	(void)curl_easy_getinfo(t->handle, CURLINFO_RESPONSE_CODE, &status);
+	if (t->file != NULL && status == 200)
+		return fwrite(piece, 1, length, t->file);
+	buf_add(t->body, piece, length);
 	return length;
 }
 
@@ -133,7 +146,7 @@ kind_of(long status)
 }
 
 static bool
-post(const struct cli *c, const char *form, struct buf *body, long *status, struct err *e)
+post(const struct cli *c, const char *form, struct taking *t, long *status, struct err *e)
 {
 	scoped_free char *url = mem_printf("%s/client/api", c->url);
 	char reason[CURL_ERROR_SIZE] = "";
@@ -142,13 +155,15 @@ post(const struct cli *c, const char *form, struct buf *body, long *status, stru
 
 	if (h == NULL)
 		return err_set(e, ERR_INTERNAL, "libcurl can't start");
+	t->handle = h;
 	(void)curl_easy_setopt(h, CURLOPT_URL, url);
 	(void)curl_easy_setopt(h, CURLOPT_POSTFIELDS, form);
-	(void)curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, body_take);
-	(void)curl_easy_setopt(h, CURLOPT_WRITEDATA, body);
+	(void)curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, piece_take);
+	(void)curl_easy_setopt(h, CURLOPT_WRITEDATA, t);
 	(void)curl_easy_setopt(h, CURLOPT_ERRORBUFFER, reason);
 	(void)curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_S);
-	(void)curl_easy_setopt(h, CURLOPT_TIMEOUT, (long)CALL_S);
+	(void)curl_easy_setopt(h, CURLOPT_TIMEOUT,
+	    (long)(t->file != NULL ? FILE_S : CALL_S));
 	(void)curl_easy_setopt(h, CURLOPT_NOPROXY, "*");
 	code = curl_easy_perform(h);
 	(void)curl_easy_getinfo(h, CURLINFO_RESPONSE_CODE, status);
@@ -165,28 +180,57 @@ client_body(const struct json *doc)
 	return json_first(json_root(doc));
 }
 
+/* Why a call failed, as the server says it. */
+static bool
+refused(const struct json *doc, long status, struct err *e)
+{
+	const char *text = json_text(json_get(client_body(doc), "errortext"));
+
+	return err_set(e, kind_of(status), "%s",
+	    text != NULL ? text : "the server does not say why");
+}
+
 bool
 client_call(const struct cli *c, const char *command, const struct cli_param *params,
     size_t count, struct json **out, struct err *e)
 {
 	struct buf form = BUF_INIT;
 	struct buf body = BUF_INIT;
+	struct taking t = { .body = &body };
 	struct json *doc = NULL;
 	long status = 0;
 	bool ok = form_make(c, command, params, count, &form, e) &&
-	    post(c, buf_text(&form), &body, &status, e) &&
+	    post(c, buf_text(&form), &t, &status, e) &&
 	    json_parse(&doc, buf_text(&body), body.length, e);
 
-	if (ok && status != 200) {
-		const char *text = json_text(json_get(client_body(doc), "errortext"));
-		ok = err_set(e, kind_of(status), "%s",
-		    text != NULL ? text : "the server does not say why");
-	}
+	if (ok && status != 200)
+		ok = refused(doc, status, e);
 	buf_done(&form);
 	buf_done(&body);
 	if (ok)
 		*out = doc;
 	else
 		json_free(doc);
+	return ok;
+}
+
+bool
+client_file(const struct cli *c, const char *command, const struct cli_param *params,
+    size_t count, FILE *out, struct err *e)
+{
+	struct buf form = BUF_INIT;
+	struct buf body = BUF_INIT;
+	struct taking t = { .body = &body, .file = out };
+	struct json *doc = NULL;
+	long status = 0;
+	bool ok = form_make(c, command, params, count, &form, e) &&
+	    post(c, buf_text(&form), &t, &status, e);
+
+	if (ok && status != 200)
+		ok = json_parse(&doc, buf_text(&body), body.length, e) &&
+		    refused(doc, status, e);
+	buf_done(&form);
+	buf_done(&body);
+	json_free(doc);
 	return ok;
 }

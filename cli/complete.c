@@ -25,6 +25,7 @@ static const char *const global_flags[][2] = {
 	{ "--json", "one JSON document instead of a table" },
 	{ "--no-wait", "do not wait for the end of a job" },
 	{ "--no-color", "no colours" },
+	{ "--out", "where a file goes, instead of standard output" },
 	{ "--url", "address of the API" },
 	{ "--state", "state folder" },
 	{ "--config", "configuration file" },

@@ -19,7 +19,8 @@ static const char help[] =
     "\n"
     "Data goes to standard output, talk to standard error.  Global flags: --json, "
     "--no-wait,\n"
-    "--no-color, --url URL, --state FOLDER, --version.  Names may stand where ids are "
+    "--no-color, --out FILE (of what answers a file), --url URL, --state FOLDER, "
+    "--version.  Names may stand where ids are "
     "asked for.\n"
     "\n";
 
@@ -50,6 +51,8 @@ global_take(struct cli *c, int argc, char **argv)
 		c->yes = true; /* nothing asks yet; scripts may say so already */
 	else if (has_value && strcmp(argv[0], "--config") == 0)
 		c->conf_file = argv[1];
+	else if (has_value && strcmp(argv[0], "--out") == 0)
+		c->out = argv[1];
 	else if (has_value && strcmp(argv[0], "--url") == 0)
 		(void)snprintf(c->url, sizeof(c->url), "%s", argv[1]);
 	else if (has_value && strcmp(argv[0], "--set") == 0 &&
@@ -61,7 +64,8 @@ global_take(struct cli *c, int argc, char **argv)
 		c->flags[c->flag_count++] = state_flag;
 	} else
 		return 0;
-	return argv[0][2] == 'c' || strcmp(argv[0], "--url") == 0 || argv[0][2] == 's'
+	return argv[0][2] == 'c' || strcmp(argv[0], "--url") == 0 ||
+		strcmp(argv[0], "--out") == 0 || argv[0][2] == 's'
 	    ? 2
 	    : 1;
 }

@@ -4,9 +4,13 @@
 #include "web/handlers.h"
 #include "web/web.h"
 #include "web_stmt.gen.h"
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
 	PAGE_MOST = 500,
@@ -533,6 +537,55 @@ job_wait(struct call *c, struct err *e)
 	return false;
 }
 
+/* ---- files */
+
+#define FILES_FOLDER "/var/tmp" /* on disk, where /tmp may be memory */
+
+bool
+call_file(struct call *c, const char *name, const char *type, struct err *e)
+{
+	int fd = open(FILES_FOLDER, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	c->file.name = name;
+	c->file.type = type;
+	c->file.stream = fd < 0 ? NULL : fdopen(fd, "r+");
+	if (c->file.stream != NULL)
+		return true;
+	if (fd >= 0)
+		(void)close(fd); /* nothing is in it yet */
+	return err_errno(e, ERR_INTERNAL, errno, "a file in %s", FILES_FOLDER);
+}
+
+/* All of it is on its way to the disk: from here on nothing can fail. */
+static bool
+file_end(struct call *c, struct err *e)
+{
+	struct stat s;
+
+	if (c->file.stream == NULL)
+		return true;
+	if (fflush(c->file.stream) != 0 || fstat(fileno(c->file.stream), &s) != 0)
+		return err_errno(e, ERR_INTERNAL, errno, "writing %s", c->file.name);
+	c->file.length = (uint64_t)s.st_size;
+	c->file.fd = fcntl(fileno(c->file.stream), F_DUPFD_CLOEXEC, 0);
+	return c->file.fd >= 0 ||
+	    err_errno(e, ERR_INTERNAL, errno, "sending %s", c->file.name);
+}
+
+void
+call_file_reply(struct call *c, struct reply *out)
+{
+	if (c->file.stream == NULL)
+		return;
+	out->has_file = true;
+	out->file = c->file.fd;
+	out->file_length = c->file.length;
+	out->status = 200;
+	out->content_type = c->file.type;
+	reply_header(out, "Content-Disposition",
+	    arena_printf(c->arena, "attachment; filename=\"%s\"", c->file.name));
+}
+
 /* ---- the call */
 
 static bool
@@ -594,7 +647,7 @@ call_run(struct call *c, struct err *e)
 	if (!db_transaction(c->db, call_work, c, e))
 		return false;
 	if (c->late != NULL)
-		return c->late(c, e);
+		return c->late(c, e) && file_end(c, e);
 	return c->after == NULL || job_wait(c, e);
 }
 
@@ -602,4 +655,7 @@ void
 call_done(struct call *c)
 {
 	buf_done(&c->items);
+	if (c->file.stream != NULL)
+		(void)fclose(c->file.stream); /* the reply has its own hold of it */
+	c->file.stream = NULL;
 }

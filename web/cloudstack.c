@@ -86,6 +86,8 @@ body_write(const struct call *c, struct buf *to)
 	case FORM_SUCCESS:
 		buf_puts(to, "\"success\":true");
 		return;
+	case FORM_FILE:
+		return; /* cloudstack_answer() sends it as it is */
 	}
 }
 
@@ -202,6 +204,12 @@ cloudstack_answer(struct web *web, struct route *route, struct request *r,
 		return;
 	}
 	ok = answer_make(&c, route, &e);
+	if (ok && c.file.stream != NULL) {
+		reply_header(out, "Cache-Control", "no-store");
+		call_file_reply(&c, out);
+		call_done(&c);
+		return;
+	}
 	buf_printf(&json, "{\"%s\":{", response_name(&c, name));
 	if (ok)
 		body_write(&c, &json);

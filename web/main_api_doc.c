@@ -27,6 +27,8 @@ answer(const struct operation *op)
 		return "success";
 	case FORM_JOB:
 		return "the id of a job that makes a";
+	case FORM_FILE:
+		return "a file";
 	}
 	return "";
 }

@@ -165,6 +165,8 @@ answer_schema(struct jout *j, const struct operation *op)
 		reference_write(j, NULL, "jobaccepted");
 	else if (op->form == FORM_SUCCESS)
 		reference_write(j, NULL, "success");
+	else if (op->form == FORM_FILE)
+		jout_string(j, "type", "string");
 	else
 		reference_write(j, NULL, op->response);
 	jout_close(j, '}');
@@ -189,7 +191,7 @@ answers_write(struct jout *j, const struct operation *op)
 	jout_string(j, "description",
 	    op->form == FORM_JOB ? "The job that does it" : "Done");
 	jout_open(j, "content", '{');
-	jout_open(j, "application/json", '{');
+	jout_open(j, op->form == FORM_FILE ? "*/*" : "application/json", '{');
 	answer_schema(j, op);
 	jout_close(j, '}');
 	jout_close(j, '}');

@@ -24,6 +24,7 @@ enum op_form {
 	FORM_FLAT,    /* its fields without a wrapper of its name */
 	FORM_SUCCESS, /* {"success":true} */
 	FORM_JOB,     /* {"id":..,"jobid":..} */
+	FORM_FILE,    /* the bytes of a file, of whatever size; no object */
 };
 
 enum op_type {

@@ -3,6 +3,7 @@
 #pragma once
 #include "base/buf.h"
 #include "base/mem.h"
+#include <stdint.h>
 
 enum request_header {
 	HEADER_COOKIE,
@@ -25,6 +26,7 @@ struct request {
 	size_t body_length;
 	const char *source; /* address of the client */
 	void *prepared;     /* what route_prepare() found out */
+	bool lengthy;       /* set by route_prepare(): the answer may take minutes */
 };
 
 #define REPLY_HEADERS_MAX 8
@@ -35,6 +37,9 @@ struct reply {
 	struct buf body;
 	const void *fixed; /* instead of body: bytes that live as long as the program */
 	size_t fixed_length;
+	bool has_file; /* instead of body: an open file, which the reply owns */
+	int file;
+	uint64_t file_length;
 	struct {
 		const char *name;
 		const char *value;

@@ -192,6 +192,8 @@ success_write(struct call *c, struct reply *out)
 	case FORM_SUCCESS:
 		buf_puts(&out->body, "{\"success\":true}");
 		return;
+	case FORM_FILE:
+		return; /* call_file_reply() makes it */
 	}
 }
 
@@ -226,6 +228,7 @@ rest_answer(struct web *web, struct route *route, struct request *r, struct repl
 	face_begin(&c, web, route, r, out);
 	if (face_run(&c, auth_rest, &e)) {
 		success_write(&c, out);
+		call_file_reply(&c, out);
 	} else {
 		out->header_count = 1; /* Cache-Control; what a failed call set is void */
 		problem_write(out, status_of(&c, &e), kind_of(&c, &e), e.text);

@@ -28,6 +28,7 @@ route_prepare(void *unused_web unused, struct request *r)
 		rest_prepare(route, r);
 	else
 		cloudstack_prepare(route, r);
+	r->lengthy = route->op != NULL && route->op->form == FORM_FILE;
 	return route->op != NULL && route->broken.kind == ERR_NONE &&
 	    call_slow(route->op);
 }

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 enum {
 	POOL_THREADS = 4,
@@ -24,6 +25,7 @@ enum {
 	IDLE_S = 35,
 	REQUEST_S = 30,
 	ANSWER_S = 60,
+	LENGTHY_S = 600, /* to make a file, and again to take it */
 };
 
 /* One connection and its deadline; the list belongs to the server. */
@@ -185,6 +187,8 @@ exchange_free(void *unused_context unused,
 	arena_free(x->request.arena);
 	buf_done(&x->body);
 	buf_done(&x->reply.body);
+	if (x->reply.has_file)
+		(void)close(x->reply.file); /* it was only read */
 	free(x->uri);
 	free(x);
 	*slot = NULL;
@@ -256,12 +260,16 @@ reply_send(struct exchange *x)
 	enum MHD_Result result = MHD_YES;
 
 	/* The exchange outlives the response, so the bytes need no copy. */
-	if (r->fixed != NULL)
+	if (r->has_file) {
+		response = MHD_create_response_from_fd64(r->file_length, r->file);
+		r->has_file = response == NULL; /* else the library closes it */
+	} else if (r->fixed != NULL) {
 		response = MHD_create_response_from_buffer(r->fixed_length,
 		    fixed_bytes(r), MHD_RESPMEM_PERSISTENT);
-	else
+	} else {
 		response = MHD_create_response_from_buffer(r->body.length, r->body.data,
 		    MHD_RESPMEM_PERSISTENT);
+	}
 	if (response == NULL)
 		return MHD_NO;
 	if (r->content_type != NULL)
@@ -273,7 +281,7 @@ reply_send(struct exchange *x)
 	for (size_t i = 0; i < r->header_count; i++)
 		result &= MHD_add_response_header(response, r->headers[i].name,
 		    r->headers[i].value);
-	peer_until(x->server, x->peer, ANSWER_S);
+	peer_until(x->server, x->peer, x->request.lengthy ? LENGTHY_S : ANSWER_S);
 	result &= MHD_queue_response(x->connection, r->status, response);
 	MHD_destroy_response(response);
 	return result;
@@ -316,6 +324,8 @@ exchange_finish(struct exchange *x)
 		s->calls.answer(s->calls.context, &x->request, &x->reply);
 		return reply_send(x);
 	}
+	if (x->request.lengthy)
+		peer_until(s, x->peer, LENGTHY_S);
 	MHD_suspend_connection(x->connection);
 	if (lane_add(s->lane, exchange_answer_slow, x))
 		return MHD_YES;

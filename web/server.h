@@ -6,8 +6,8 @@
 
 /*
  * A pool of four threads with small stacks, and a lane of two for what waits.  Every
- * connection has deadlines: 30 s to send a request, 60 s to take the answer; a body has
- * 1 MiB at most.  Both calls come from several threads at once.
+ * connection has deadlines: 30 s to send a request, 60 s to take the answer, ten minutes
+ * for a file; a body has 1 MiB at most.  Both calls come from several threads at once.
  */
 #define SERVER_BODY_MAX ((size_t)1024 * 1024)
 

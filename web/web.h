@@ -7,6 +7,7 @@
 #include "web/params.h"
 #include "web/request.h"
 #include <stdatomic.h>
+#include <stdio.h>
 
 #define UUID_TEXT 37
 enum { CALL_SAYS_MOST = 8 };
@@ -72,6 +73,12 @@ struct call {
 	struct buf items;
 	struct jout out;
 	int64_t total;
+	struct {
+		FILE *stream; /* of FORM_FILE, by call_file() */
+		const char *name, *type;
+		int fd; /* of the reply, when all is written */
+		uint64_t length;
+	} file;
 	const char *object; /* uuid of what the call was about, for its event */
 	/* What the handler adds to the request of its job: it wins over the caller's
 	 * words. */
@@ -130,5 +137,13 @@ must_check bool call_job_quiet(struct call *c, const char *kind, const char *obj
 /* Before call_job(): something that only the handler knows; key is a literal, the value
  * is copied. */
 void call_job_says(struct call *c, const char *key, const char *value);
+/*
+ * The answer of FORM_FILE: a file without a name, on disk and not in memory, that goes
+ * out as one of this name and type (literals, or of the arena).  In `late`, once.
+ */
+must_check bool call_file(struct call *c, const char *name, const char *type,
+    struct err *e);
+/* After a success: that file, if there is one, becomes the reply. */
+void call_file_reply(struct call *c, struct reply *out);
 /* A date of the database as the face writes it; of the arena. */
 const char *call_date(struct call *c, const char *text);

@@ -688,3 +688,79 @@ from both_sides order by sku;
 -- The middle of a month of an account's zone.
 select (extract(epoch from ((to_date($2 || '-15', 'YYYY-MM-DD')) + interval '12 hours') at time zone a.timezone) * 1000000)::bigint
 from account a where a.id = $1;
+
+---------------------------------------------------------------- exports
+
+-- name: export_accounts
+-- Those whose documents or usage may be in a range; by number, from one on.
+select a.id, a.name from account a
+where a.id > $1::bigint and ($2::text is null or a.name = $2 or a.uuid::text = lower($2)) order by a.id limit 200;
+
+-- name: export_documents
+-- Whole documents whose periods begin in the range, in their order.
+select id, uuid from statement
+where account_id = $1 and period_from >= $2::timestamptz and period_from < $3::timestamptz and id > $4::bigint
+order by id limit 100;
+
+-- name: export_open_period
+-- Periods that are not closed and begin in the range: what they have come to is exported.
+select (extract(epoch from starts) * 1000000)::bigint from billing_period
+where account_id = $1 and closed_at is null and starts >= $2::timestamptz and starts < $3::timestamptz and starts <= $4::timestamptz
+order by starts;
+
+-- name: export_usage_open
+-- Records of usage as they would be told by import: what lasts with its times, what is counted with the
+-- end of its window, where it was counted to.
+declare export_usage no scroll cursor for
+with record as (
+    select 'jeoul' as source, l.kind || '/' || l.resource_uuid || '/' || to_char(l.valid_from at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as id,
+        k.sku, k.unit, k.quantity, null::timestamptz as at, l.valid_from as since, l.valid_to as until, null::bigint as seq,
+        l.resource_uuid as resource, l.resource_name as name, jsonb_strip_nulls(jsonb_build_object('offering', o.name, 'simulated',
+            case when l.simulated then 'true' end)) as tags
+    from lifetime l left join offering o on o.id = l.offering_id
+    cross join lateral (values ('running', 'vm.running', 'VM', 1::numeric), ('running', 'vcpu', 'vCPU', l.vcpus::numeric),
+        ('running', 'memory.gib', 'GiB', l.memory_bytes * 0.000000000931322574615478515625),
+        ('allocated', 'vm.allocated', 'VM', 1), ('volume', 'volume.gib', 'GiB', l.size_bytes * 0.000000000931322574615478515625),
+        ('snapshot', 'snapshot.gib', 'GiB', l.size_bytes * 0.000000000931322574615478515625),
+        ('vm_snapshot', 'vm.snapshot.gib', 'GiB', l.size_bytes * 0.000000000931322574615478515625),
+        ('template', 'template.gib', 'GiB', l.size_bytes * 0.000000000931322574615478515625),
+        ('iso', 'iso.gib', 'GiB', l.size_bytes * 0.000000000931322574615478515625),
+        ('network', 'network', 'network', 1), ('address', 'address', 'address', 1), ('port_forward', 'port.forward', 'forward', 1),
+        ('security_group', 'security.group', 'group', 1), ('host', 'host.socket', 'socket', l.sockets), ('host', 'host.core', 'core', l.cores),
+        ('host', 'host.core16', 'core', case when l.cores is not null then greatest(l.cores, 16 * l.sockets) end))
+        k (kind, sku, unit, quantity)
+    where l.account_id = $1 and l.valid_from < $3::timestamptz and (l.valid_to is null or l.valid_to > $2::timestamptz)
+        and k.kind = l.kind and k.quantity is not null
+    union all
+    select 'jeoul', w.resource_kind || '/' || w.resource_id || '/' || to_char(w.window_from at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+        k.sku, k.unit, k.quantity, w.window_from, w.window_from, least(w.window_to, w.through), null,
+        coalesce(n.resource_uuid, v.uuid, lpad(to_hex(w.vm_id), 32, '0')::uuid), coalesce(n.resource_name, v.name, 'VM number ' || w.vm_id),
+        case when w.simulated then '{"simulated":"true"}'::jsonb else '{}' end
+    from usage_window w
+    left join vm v on v.account_id = w.account_id and v.id = w.vm_id
+    left join lateral (select resource_uuid, resource_name from lifetime l where l.account_id = w.account_id and l.resource_id = w.vm_id
+        and l.kind in ('running', 'allocated') order by l.valid_from desc limit 1) n on true
+    cross join lateral (values ('vm', 'cpu.time', 'vCPU-second', w.vcpu_ns * 0.000000001), ('volume', 'disk.read.bytes', 'byte', w.disk_read_bytes),
+        ('volume', 'disk.write.bytes', 'byte', w.disk_write_bytes), ('volume', 'disk.read.requests', 'request', w.disk_read_requests),
+        ('volume', 'disk.write.requests', 'request', w.disk_write_requests), ('nic', 'net.rx.bytes', 'byte', w.net_rx_bytes),
+        ('nic', 'net.tx.bytes', 'byte', w.net_tx_bytes)) k (kind, sku, unit, quantity)
+    where w.account_id = $1 and w.window_from >= $2::timestamptz and w.window_from < $3::timestamptz and k.kind = w.resource_kind
+    union all
+    select i.source, i.record, i.sku, i.unit, i.quantity, case when i.kind = 'amount' then i.used_from end,
+        case when i.kind = 'level' then i.used_from end, i.used_to, case when i.kind = 'level' then i.seq end, i.resource_uuid, i.resource_name, i.tags
+    from usage_import_state i
+    where i.account_id = $1 and i.state = 'current' and i.used_from < $3::timestamptz and case i.kind
+        when 'amount' then i.used_from >= $2::timestamptz else i.used_to is null or i.used_to > $2::timestamptz end
+)
+select a.name as account, r.source, r.id, r.sku, r.unit, trim_scale(r.quantity)::text as quantity,
+    case when r.at is not null then to_char(r.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') end as at,
+    to_char(r.since at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "from",
+    to_char(r.until at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "to", r.seq, r.resource, r.name as resource_name, r.tags
+from record r, account a where a.id = $1
+order by coalesce(r.since, r.at), r.resource, r.sku collate "C", r.source collate "C", r.id collate "C";
+
+-- name: export_usage_next
+fetch 2000 from export_usage;
+
+-- name: export_usage_close
+close export_usage;
