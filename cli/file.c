@@ -42,7 +42,7 @@ metadata_write(const struct cli *c, const struct cli_param *params, size_t count
 	if (!client_call(c, "getFocusMetadata", &version, version.value == NULL ? 0 : 1,
 		&doc, e))
 		return false;
-	print_value(&text, json_first(client_body(doc)));
+	json_write(&text, json_first(client_body(doc)));
 	json_free(doc);
 	f = stream_open(path, e);
 	if (f == NULL)
