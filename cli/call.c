@@ -41,8 +41,10 @@ static const struct lookup id_lookups[] = { { "vm", "listVirtualMachines", "name
 	{ "disk-offering", "listDiskOfferings", "name" },
 	{ "cluster", "listClusters", "name" }, { "pod", "listPods", "name" },
 	{ "affinity", "listAffinityGroups", "name" },
-	{ "account", "listAccounts", "name" }, { "domain", "listDomains", "name" },
-	{ "project", "listProjects", "name" }, { "tariff", "listTariffs", "name" } };
+	{ "account", "listAccounts", "name" },
+	{ "domain", "listDomains", "name" }, { "project", "listProjects", "name" },
+	{ "tariff", "listTariffs", "name" },
+	{ "statement", "listStatements", "number" } };
 /* Short flags for people: --offering small. */
 static const char *const aliases[][2] = { { "offering", "serviceofferingid" },
 	{ "template", "templateid" }, { "tariff", "tariffid" }, { "zone", "zoneid" },
@@ -426,6 +428,19 @@ print_bill(const struct cli *c, const struct jval *bill, const char *columns)
 	}
 }
 
+/* As it is written for people, line by line. */
+static void
+print_text(const char *text)
+{
+	while (text != NULL && *text != '\0') {
+		size_t n = strcspn(text, "\n");
+		scoped_free char *line = text_tame(mem_strndup(text, n));
+
+		(void)puts(line);
+		text += n + (text[n] == '\n' ? 1 : 0);
+	}
+}
+
 static void
 print_answer(const struct cli *c, const struct verb *v, const struct jval *body)
 {
@@ -442,6 +457,8 @@ print_answer(const struct cli *c, const struct verb *v, const struct jval *body)
 		buf_done(&b);
 	} else if (v->op == OP_previewBill)
 		print_bill(c, single, v->columns);
+	else if (v->op == OP_explainCharge)
+		print_text(json_text(json_get(single, "text")));
 	else if (v->op == OP_exportTariff)
 		tariff_print(single);
 	else if (v->op == OP_simulateTariff)

@@ -2,6 +2,7 @@
 /* export: files of charges, usage and statements, made by the code that bills */
 #include "billing/export.h"
 #include "web/handlers.h"
+#include "web_stmt.gen.h"
 #include <errno.h>
 #include <string.h>
 
@@ -137,6 +138,72 @@ handle_focus_metadata(struct call *c, struct err *e)
 	if (!version_read(&version, c, e))
 		return false;
 	focus_metadata(&c->items, version, instant_text(clock_now(), now));
+	return true;
+}
+
+/* ---- statements */
+
+static bool
+statement_make(struct call *c, struct db *db, const struct text_out *out, struct err *e)
+{
+	const char *format = call_value(c, "format");
+	struct issued s;
+	bool ok;
+
+	if (!statement_open(&s, db, 0, call_value(c, "id"), e))
+		return false;
+	ok = statement_render(&s, format == NULL ? "html" : format, out, e);
+	statement_done(&s);
+	return ok;
+}
+
+struct rendering {
+	const char *format, *type, *ending;
+};
+static const struct rendering renderings[] = {
+	{ "html", "text/html; charset=utf-8", "html" },
+	{ "csv", "text/csv; charset=utf-8", "csv" },
+	{ "json", "application/json", "json" },
+};
+
+static const struct rendering *
+rendering_of(const struct call *c)
+{
+	const char *format = call_value(c, "format");
+
+	for (size_t i = 0; i < ARRAY_LEN(renderings); i++)
+		if (format == NULL || strcmp(renderings[i].format, format) == 0)
+			return &renderings[i];
+	return NULL;
+}
+
+static bool
+statement_late(struct call *c, struct err *e)
+{
+	const struct rendering *r = rendering_of(c);
+
+	if (r == NULL)
+		return err_set(e, ERR_INPUT, "format: html, csv or json");
+	return call_file(c,
+		   arena_printf(c->arena, "statement-%s.%s", c->object, r->ending),
+		   r->type, e) &&
+	    file_alone(c, statement_make, e);
+}
+
+bool
+handle_statement_file(struct call *c, struct err *e)
+{
+	scoped(rows_clear) struct rows *r = NULL;
+	const char *id = call_value(c, "id");
+
+	if (rendering_of(c) == NULL)
+		return err_set(e, ERR_INPUT, "format: html, csv or json");
+	if (!db_query(c->db, STMT_STATEMENT_NUMBER, DB_ARGS(id), &r, e))
+		return false;
+	if (rows_count(r) == 0)
+		return call_not_found(c, "id", id, e);
+	c->object = arena_strdup(c->arena, rows_text(r, 0, 0));
+	c->late = statement_late;
 	return true;
 }
 

@@ -1062,3 +1062,46 @@ where a.name = $2 and d.uuid = $3::uuid and a.removed is null on conflict do not
 
 -- name: project_member_delete
 delete from project_member m using account a where m.project_id = $1::bigint and a.id = m.account_id and a.name = $2 and not m.admin;
+
+---------------------------------------------------------------- statements
+
+-- name: statement_list
+select count(*) over () as total_rows, s.* from api_statement s
+where ($1::uuid is null or s.id = $1::uuid) and ($2::text is null or s.number = $2) and ($3::text is null or s.kind = $3)
+    and ($4::timestamptz is null or s.enddate > $4::timestamptz) and ($5::timestamptz is null or s.startdate < $5::timestamptz)
+    and ($6::text is null or s.number ilike '%' || $6 || '%' or s.account ilike '%' || $6 || '%')
+order by s.startdate desc, s.row_id desc limit $7 offset $8;
+
+-- name: statement_one
+select s.*, s.document->'body'->'taxes' as taxes, s.document->'body'->'tariffs' as tariffs, s.document->'credits' as credits,
+    s.document->'prepaid' as prepaid, s.document->'issuer' as issuer, s.document->'customer' as customer,
+    s.document->'body'->'usage' as usage, s.document->>'reason' as reason, (s.document->'body'->'lines'->>'count')::bigint as lines
+from api_statement s where s.id = $1::uuid;
+
+-- name: statement_line_list
+select l.total as total_rows, l.line_no as n, d->>'kind' as kind, d->>'sku' as sku, d->'resource'->>'id' as resourceid,
+    d->'resource'->>'name' as resourcename, d->>'band' as band, d->>'from' as startdate, d->>'to' as enddate,
+    d->>'quantity' as quantity, d->>'unit' as unit, d->>'exact' as exact, d->>'amount' as amount, d->'parts' as parts,
+    d->'tax' as tax, d->'original' as original, d->>'reason' as reason
+from statement s
+cross join lateral (
+    select x.line_no, x.document::jsonb as d,
+        (select count(*) from statement_line y where y.account_id = s.account_id and y.statement_id = s.id) as total
+    from statement_line x where x.account_id = s.account_id and x.statement_id = s.id
+) l
+where s.uuid = $1::uuid and ($2::bigint is null or l.line_no = $2::bigint)
+order by l.line_no limit $3 offset $4;
+
+-- name: statement_number
+-- As it may stand in the name of a file.
+select regexp_replace(name, '[^A-Za-z0-9._-]', '_', 'g') from statement where uuid = $1::uuid;
+
+-- name: statement_account
+-- Whose a statement is, by id or number; more than one row: the number is of several issuers.
+select distinct account_id from statement where uuid::text = lower($1) or name = $1 limit 2;
+
+-- name: usage_balance_list
+select count(*) over () as total_rows, b.* from api_usage_balance b
+where ($1::boolean is null or (b.unrated > 0) = $1::boolean) and ($2::text is null or b.sku = $2)
+    and ($3::timestamptz is null or b.startdate >= $3::timestamptz) and ($4::timestamptz is null or b.startdate < $4::timestamptz)
+order by b.startdate desc, b.unrated desc, b.account, b.account_id, b.sku limit $5 offset $6;

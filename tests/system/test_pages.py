@@ -431,18 +431,20 @@ def test_pages_fit_every_width_and_can_be_read(browser, world, admin_password, w
             browser.driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
 
 
-def test_everything_has_a_name(browser, world, admin_password):
-    nameless = """return [...document.querySelectorAll('input, select, button, table, a, img')]
+NAMELESS = """return [...document.querySelectorAll('input, select, button, table, a, img')]
             .filter((n) => n.checkVisibility()).filter((n) => {
         if (n.tagName === 'TABLE') return !n.caption?.textContent;
         if (n.tagName === 'IMG') return n.getAttribute('alt') === null;
         if (['INPUT', 'SELECT'].includes(n.tagName)) return !n.labels?.length;
         return !(n.getAttribute('aria-label') || n.textContent.trim()); }).map((n) => n.outerHTML.slice(0, 120))"""
+
+
+def test_everything_has_a_name(browser, world, admin_password):
     browser.login("admin", admin_password, "/admin")
-    assert browser.js(nameless) == []
+    assert browser.js(NAMELESS) == []
     browser.driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
     browser.login("acme", "acme-password", "/my")
-    assert browser.js(nameless) == []
+    assert browser.js(NAMELESS) == []
     assert browser.js("return document.querySelectorAll('[style*=\"javascript\"], script:not([src])').length") == 0
     # Each section is named by its heading, and one heading of the first order leads the page.
     assert browser.js("return document.querySelectorAll('h1').length") == 1

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // A running bill with its lines, by what was used: the amounts are the rater's own strings.
 import { cut, el, empty, lang, money, number, rich, sum, t, time, word } from "./common.js";
+import { shown } from "./exact.js";
 
 const EXACT_PLACES = 8;
 
 // "vCPU-hour" is a word of billing; people of each language read their own.
-function unit(text) {
+export function unit(text) {
 	const [base, per] = text.split("-");
 	return per ? t("unit.per", { base: word("unit", base), per: word("per", per) }) : word("unit", base);
 }
@@ -41,6 +42,16 @@ function groups(bill, vms) {
 	return [...found.values()].sort((a, b) => (a.id === "") - (b.id === "") || a.name.localeCompare(b.name, lang));
 }
 
+// Where the line tells why it costs that: of a statement by number, of the running bill by what it is.
+function whyLink(l, bill) {
+	const query = bill.id ? { statement: bill.id, line: l.n } : { account: bill.account?.id ?? "", sku: l.sku };
+	if (!bill.id && l.resource)
+		query.resource = l.resource.id;
+	if (!bill.id && l.band)
+		query.band = l.band;
+	return el("a", { href: `/why?${new URLSearchParams(query)}`, title: t("why.title") }, word("sku", l.sku), l.band ? ` (${l.band})` : "");
+}
+
 function groupBody(group, bill) {
 	const currency = bill.currency;
 	return el("tbody", {},
@@ -48,13 +59,14 @@ function groupBody(group, bill) {
 			el("td", { class: "number", "data-label": t("bill.amount") },
 				el("div", {}, money(sum(group.lines.map((l) => l.amount)), currency)))),
 		group.lines.map((l) => el("tr", {},
-			el("th", { scope: "row", "data-label": t("bill.what") }, el("div", {}, word("sku", l.sku), l.band ? ` (${l.band})` : "")),
+			el("th", { scope: "row", "data-label": t("bill.what") }, el("div", {}, whyLink(l, bill), l.note ? el("span", { class: "why" }, l.note) : null)),
 			el("td", { class: "number", "data-label": t("bill.quantity") },
-				el("div", {}, `${number(l.quantity_shown, 6)} ${unit(l.unit)}`)),
+				el("div", {}, l.quantity_shown === undefined ? shown(l.quantity ?? "0", 6) : number(l.quantity_shown, 6), ` ${unit(l.unit ?? "")}`)),
 			el("td", { class: "number", "data-label": t("bill.amount") }, amount(l, currency)))));
 }
 
-function lines(bill, vms) {
+// bill: lines and currency, with the id of a statement if it is one.
+export function lines(bill, vms) {
 	return el("table", { class: "stack bill" }, el("caption", { class: "hidden" }, t("bill.lines")),
 		el("thead", {}, el("tr", {}, el("th", { scope: "col" }, t("bill.what")),
 			el("th", { scope: "col", class: "number" }, t("bill.quantity")),

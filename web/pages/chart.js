@@ -6,6 +6,8 @@ import { GuestLine } from "./guest.js";
 const RANGES = [["1h", 3600, 10], ["6h", 21600, 60], ["24h", 86400, 60], ["7d", 604800, 300]];
 const TABLE_ROWS = 24;
 const SHORTEST_MS = 300000;
+const LONG_MS = 2 * 86400000;   // from here on days say more than hours
+const POINTS = 600;
 
 const percent = (v) => `${number(v, 1)} %`;
 const rate = (v) => `${bytes(v)}/s`;
@@ -70,6 +72,7 @@ class Chart {
 	// bandsAt: of a row's place, or null without a forecast.
 	options(rows, bandsAt) {
 		const format = this.spec.format;
+		const long = rows.length > 0 && rows.at(-1)[0] - rows[0][0] > LONG_MS;
 		const names = this.spec.series.map((s) => t(`series.${s}`));
 		const ahead = bandsAt ? names.map((name) => t("series.forecast", { name })) : [];
 		const colours = names.map((_, i) => colour(`--c${i}`));
@@ -87,8 +90,9 @@ class Chart {
 			highlightCallback: (event, x, points) => this.label(x, points),
 			unhighlightCallback: () => this.label(),
 			axes: {
-				x: { axisLabelFormatter: (d) => time(d, { hour: "2-digit", minute: "2-digit", hour12: false }),
-					valueFormatter: (ms) => time(ms, { timeStyle: "medium" }) },
+				x: { axisLabelFormatter: (d) => time(d, long ? { month: "short", day: "numeric" }
+					: { hour: "2-digit", minute: "2-digit", hour12: false }),
+				valueFormatter: (ms) => time(ms, { timeStyle: "medium" }) },
 				y: { axisLabelFormatter: format, valueFormatter: format, axisLabelWidth: 76 },
 			},
 		};
@@ -194,6 +198,30 @@ export class Graphs {
 		if (!same)
 			this.frame();
 		return this.refresh(same);
+	}
+
+	// A VM in a time that is over; without a graph of it nothing is shown.
+	async past(row, start, end) {
+		const seconds = (new Date(end) - new Date(start)) / 1000;
+		const query = new URLSearchParams({ startdate: start, enddate: end,
+			step: String(Math.min(86400, Math.max(10, Math.ceil(seconds / POINTS / 10) * 10))) });
+		let answer;
+		try {
+			answer = await api("GET", `metrics/vm/${row.id}?${query}`);
+		} catch (problem) {
+			if (problem.status === 404 || problem.status === 400)
+				return; // what is charged is no VM
+			throw problem;
+		}
+		const charts = CHARTS.map((spec) => new Chart(spec));
+		this.place.hidden = false;
+		this.place.replaceChildren(el("div", { class: "head" }, el("h2", { id: "graph-title" }, t("chart.title", { name: row.name })),
+			el("p", { class: "hint" }, `${time(start)} – ${time(end)}`)),
+		answer.data === null ? el("p", { class: "hint" }, t("why.nograph")) : el("div", { class: "charts" }, charts.map((c) => c.node)));
+		for (const chart of answer.data === null ? [] : charts)
+			chart.place(answer.data);
+		for (const chart of answer.data === null ? [] : charts)
+			chart.draw(answer.data);
 	}
 
 	hide() {

@@ -189,8 +189,8 @@ function zone() {
 	return session?.timezone ?? "UTC";
 }
 
-export function time(value, options = { dateStyle: "medium", timeStyle: "short" }) {
-	return new Intl.DateTimeFormat(lang, { ...options, timeZone: zone() }).format(new Date(value));
+export function time(value, options = { dateStyle: "medium", timeStyle: "short" }, of = zone()) {
+	return new Intl.DateTimeFormat(lang, { ...options, timeZone: of }).format(new Date(value));
 }
 
 // "3 minutes ago"
@@ -229,16 +229,27 @@ export function markLanguage() {
 			link.setAttribute("aria-current", "true");
 }
 
+function markPlace() {
+	const here = ["/my", "/admin"].includes(location.pathname) ? "/" : location.pathname;
+	for (const link of document.querySelectorAll(".pages a")) {
+		link.hidden = link.dataset.provider !== undefined && !session.provider;
+		if (link.pathname === here)
+			link.setAttribute("aria-current", "page");
+	}
+}
+
+// provider: whose page it is; undefined: everybody's.
 async function frame(provider) {
 	session = await api("GET", "session");
 	if (session.mustchange)
 		throw new Problem("", 401);
-	if (session.provider !== provider) {
+	if (provider !== undefined && session.provider !== provider) {
 		location.replace(session.provider ? "/admin" : "/my");
 		throw new Problem("", 303);
 	}
 	document.getElementById("who").textContent = session.account === session.username
 		? session.account : `${session.username} · ${session.account}`;
+	markPlace();
 	document.getElementById("logout").addEventListener("click", logout);
 	for (const link of document.querySelectorAll(".languages a"))
 		link.addEventListener("click", switchLanguage);
@@ -267,6 +278,11 @@ async function round(draw, auto) {
 	} catch (error) {
 		failed(error);
 	}
+}
+
+// Draws once: what is closed does not change while somebody looks.
+export function runOnce(draw) {
+	return round(draw, false);
 }
 
 // Draws at once and then every ten seconds while somebody looks.
