@@ -54,7 +54,7 @@ static void
 words_are_completed_from_the_tables(void **unused_state unused)
 {
 	static const struct line lines[] = {
-		{ "stat", "status " },
+		{ "stat", "statement status " },
 		{ "doc", "doctor " },
 		{ "vm sta", "start " },
 		{ "alarm l", "list " },
