@@ -228,12 +228,12 @@ static const char *
 row_text(struct arena *a, const struct outlook *o, size_t row)
 {
 	const struct forecast_band *b = &o->bands[row];
-	long long end = (long long)(o->start + (int64_t)(row + 1) * o->step);
+	int64_t end = o->start + (int64_t)(row + 1) * o->step;
 
 	if (isnan(b->expected))
-		return arena_printf(a, "%lld:U:U:U", end);
-	return arena_printf(a, "%lld:%.10g:%.10g:%.10g", end, b->expected, b->low,
-	    b->high);
+		return arena_printf(a, "%lld:U:U:U", (long long)end);
+	return arena_printf(a, "%lld:%.10g:%.10g:%.10g", (long long)end, b->expected,
+	    b->low, b->high);
 }
 
 static bool
