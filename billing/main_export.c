@@ -106,10 +106,11 @@ ask_read(struct export_ask *ask, const struct options *o, struct err *e)
 	if (!focus_version_parse(&ask->focus, o->focus == NULL ? FOCUS_LATEST : o->focus,
 		e))
 		return false;
-	if (o->from != NULL &&
-	    (!date_parse(&ask->from, o->from, e) || !date_parse(&ask->to, o->to, e)))
+	if (o->from == NULL || o->to == NULL)
+		return true; /* metadata have no range */
+	if (!date_parse(&ask->from, o->from, e) || !date_parse(&ask->to, o->to, e))
 		return false;
-	return o->from == NULL || ask->from.ns < ask->to.ns ||
+	return ask->from.ns < ask->to.ns ||
 	    err_set(e, ERR_INPUT, "--from must be earlier than --to");
 }
 
