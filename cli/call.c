@@ -41,9 +41,8 @@ static const struct lookup id_lookups[] = { { "vm", "listVirtualMachines", "name
 	{ "disk-offering", "listDiskOfferings", "name" },
 	{ "cluster", "listClusters", "name" }, { "pod", "listPods", "name" },
 	{ "affinity", "listAffinityGroups", "name" },
-	{ "account", "listAccounts", "name" },
-	{ "domain", "listDomains", "name" }, { "project", "listProjects", "name" },
-	{ "tariff", "listTariffs", "name" },
+	{ "account", "listAccounts", "name" }, { "domain", "listDomains", "name" },
+	{ "project", "listProjects", "name" }, { "tariff", "listTariffs", "name" },
 	{ "statement", "listStatements", "number" } };
 /* Short flags for people: --offering small. */
 static const char *const aliases[][2] = { { "offering", "serviceofferingid" },
