@@ -3,6 +3,7 @@ import contextlib
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -37,9 +38,12 @@ def wait_for(what, condition, seconds=30, law=False):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Below those that the kernel gives to connections: nobody else takes it before it is used."""
+    while True:
+        port = random.randrange(12000, 32000)
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(("127.0.0.1", port))
+            return port
 
 
 def run(*argv, env=None, check=True, seconds=60):

@@ -22,6 +22,8 @@ import urllib.parse
 
 import psycopg2
 
+from conftest import free_port
+
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BUILD", "build"))
 BIN = (BUILD if BUILD.is_absolute() else TOP / BUILD) / "bin"
@@ -37,12 +39,6 @@ def until(what, wanted, deadline=60.0):
             return got
         assert time.monotonic() < end, f"not within {deadline} s: {what}"
         time.sleep(0.05)
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def plain_user():
