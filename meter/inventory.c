@@ -101,8 +101,12 @@ tables_resize(struct inventory *in, size_t count)
 			vm_link(&fresh, v);
 			v = next;
 		}
-	for (struct series *s = in->series; s != NULL; s = s->next)
-		series_link(&fresh, s);
+	for (size_t b = 0; b < in->bucket_count; b++)
+		for (struct series *s = in->by_id[b]; s != NULL;) {
+			struct series *next = s->next_by_id;
+			series_link(&fresh, s);
+			s = next;
+		}
 	for (struct meter_host *h = in->hosts; h != NULL; h = h->next)
 		host_link(&fresh, h);
 	tables_free(in);
@@ -166,13 +170,8 @@ inventory_run(const struct meter_vm *v, const struct meter_host *h, int64_t doma
     struct instant at)
 {
 	const struct instant unknown = { 0 };
-	char id[READ_UUID_MAX + 24];
-	size_t length;
 
-	(void)snprintf(id, sizeof(id), "%s/%lld", h->uuid, (long long)domain_id);
-	length = strlen(id);
-	if (v->host_id != h->id || strncmp(v->run.epoch, id, length) != 0 ||
-	    (v->run.epoch[length] != '\0' && v->run.epoch[length] != '/'))
+	if (v->host_id != h->id || v->run.domain_id != domain_id)
 		return unknown;
 	if (v->run.ended.ns != 0 && at.ns > v->run.ended.ns + RUN_END_SLACK_NS)
 		return unknown;
@@ -329,11 +328,6 @@ series_begin(struct inventory *in, struct series *s, enum series_kind kind, int6
 	s->resource_id = id;
 	s->vm_id = vm_id;
 	series_link(in, s);
-	s->next = in->series;
-	s->link = &in->series;
-	if (s->next != NULL)
-		s->next->link = &s->next;
-	in->series = s;
 	in->unloaded++;
 }
 
@@ -365,6 +359,22 @@ vm_new(struct inventory *in, const char *uuid, int64_t id)
 	return v;
 }
 
+/* "host uuid/domain id", maybe with more behind another slash */
+static int64_t
+run_id(const char *epoch, const struct meter_host *h)
+{
+	size_t length = h != NULL ? strlen(h->uuid) : 0;
+	char *end = NULL;
+	long long id;
+
+	if (epoch == NULL || epoch[0] == '\0')
+		return RUN_NEVER;
+	if (h == NULL || strncmp(epoch, h->uuid, length) != 0 || epoch[length] != '/')
+		return RUN_ELSEWHERE;
+	id = strtoll(epoch + length + 1, &end, 10);
+	return id >= 0 && (*end == '\0' || *end == '/') ? (int64_t)id : RUN_ELSEWHERE;
+}
+
 /* v account id uuid host epoch begun ended fresh */
 static struct meter_vm *
 vm_read(struct inventory *in, char **value, const struct window_rule *rule)
@@ -380,10 +390,10 @@ vm_read(struct inventory *in, char **value, const struct window_rule *rule)
 		v = vm_new(in, value[3], number(value[2]));
 	v->host_id = number(value[4]);
 	v->listed = true;
-	text_copy(v->run.epoch, sizeof(v->run.epoch), value[5]);
+	h = inventory_host(in, v->host_id);
+	v->run.domain_id = run_id(value[5], h);
 	v->run.begun = instant_of(value[6]);
 	v->run.ended = instant_of(value[7]);
-	h = inventory_host(in, v->host_id);
 	if (h != NULL) {
 		v->next_on_host = h->vms;
 		h->vms = v;
@@ -431,9 +441,6 @@ series_end_of_life(struct inventory *in, struct series *s)
 	while (*at != s)
 		at = &(*at)->next_by_id;
 	*at = s->next_by_id;
-	*s->link = s->next;
-	if (s->next != NULL)
-		s->next->link = s->link;
 	if (!s->loaded)
 		in->unloaded--;
 	series_done(s);
@@ -487,6 +494,7 @@ hosts_drop(struct inventory *in)
 		host_unlink(in, h);
 		in->host_gone(in->context, h);
 		free(h->uri);
+		free(h->error);
 		free(h);
 	}
 }
@@ -603,6 +611,7 @@ void
 inventory_each(struct inventory *in, void (*visit)(void *context, struct series *s),
     void *context)
 {
-	for (struct series *s = in->series; s != NULL; s = s->next)
-		visit(context, s);
+	for (size_t b = 0; b < in->bucket_count; b++)
+		for (struct series *s = in->by_id[b]; s != NULL; s = s->next_by_id)
+			visit(context, s);
 }

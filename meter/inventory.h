@@ -36,7 +36,7 @@ struct meter_host {
 	bool contact_dirty;
 	struct instant last_ok, failing_since; /* ns 0: not failing */
 	int64_t latency_us;
-	char error[512];
+	char *error; /* while it is failing */
 	struct meter_lane lanes[LANE_COUNT];
 	struct meter_vm *vms; /* those on it */
 	size_t vm_count;
@@ -51,14 +51,15 @@ struct meter_host {
 /* A network card (named by its address) or a disk (named by its target). */
 struct meter_device {
 	struct meter_device *next;
-	char name[INVENTORY_NAME_MAX];
-	bool listed;
 	struct series series;
+	bool listed;
+	char name[INVENTORY_NAME_MAX];
 };
 
 /* The run of the guest's process that the provisioning core has written down. */
+enum { RUN_NEVER = -1, RUN_ELSEWHERE = -2 };
 struct meter_run {
-	char epoch[80];              /* "host uuid/domain id"; "": it never ran */
+	int64_t domain_id;           /* on its host; or one of these */
 	struct instant begun, ended; /* ended.ns 0: it still runs */
 };
 
@@ -66,18 +67,17 @@ struct meter_vm {
 	struct meter_vm *next;         /* same bucket */
 	struct meter_vm *next_on_host; /* same host */
 	char uuid[READ_UUID_MAX];
+	bool listed : 1, quarantined : 1, has_rss : 1, has_guest_free : 1;
+	uint8_t urgent; /* bits of the lanes that should ask it at once */
 	int64_t host_id;
-	bool listed;
 	struct meter_run run;
-	unsigned urgent; /* bits of the lanes that should ask it at once */
 	struct series vm;
 	struct meter_device *nics, *volumes;
 	struct instant unmetered_since; /* told; ns 0: measured */
 	/* the guarded lane: disks and balloon are due; the channel is taken */
 	struct mono full_due;
 	/* what it said of the guest's memory, which rides with the next fast reading */
-	struct read_value rss, guest_free;
-	bool quarantined;
+	uint64_t rss, guest_free;
 	struct instant blocked_since; /* told; ns 0: its channel is idle */
 	struct instant blocked_until; /* when it was taken last */
 };
@@ -89,7 +89,6 @@ struct inventory {
 	struct meter_vm **by_uuid;
 	struct series **by_id;
 	struct meter_host **host_by_id;
-	struct series *series; /* all of them: looked through each second */
 	struct account_rule *rules;
 	size_t host_count, vm_count, unloaded;
 	/* Called before a series changes its owner or ends, so that its row is kept. */

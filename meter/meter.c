@@ -127,13 +127,13 @@ wants_make(const struct meter *m, struct meter_lane *lane, bool partial)
 	lane->want_count = 0;
 	for (struct meter_vm *v = lane->host->vms; v != NULL; v = v->next_on_host) {
 		struct read_want *w = &lane->wants[lane->want_count];
-		if (v->run.epoch[0] == '\0' || v->run.ended.ns != 0 ||
+		if (v->run.domain_id == RUN_NEVER || v->run.ended.ns != 0 ||
 		    (partial && (v->urgent & bit) == 0))
 			continue;
 		(void)snprintf(w->uuid, sizeof(w->uuid), "%s", v->uuid);
 		w->how = how_of(m, lane, v);
 		lane->want_count++;
-		v->urgent &= ~bit;
+		v->urgent &= (uint8_t)~bit;
 	}
 }
 
@@ -191,7 +191,8 @@ host_failed(struct meter *m, struct meter_host *h, const char *why)
 		h->failing_since = m->now.wall;
 		log_warning("host %s: %s", h->name, why);
 	}
-	(void)snprintf(h->error, sizeof(h->error), "%s", why);
+	free(h->error);
+	h->error = mem_strdup(why);
 	h->contact_dirty = true;
 }
 
@@ -201,6 +202,8 @@ host_answers(struct meter *m, struct meter_host *h, int64_t latency_us)
 	if (h->failing_since.ns != 0)
 		log_info("host %s: answers again", h->name);
 	h->failing_since.ns = 0;
+	free(h->error);
+	h->error = NULL;
 	h->last_ok = m->now.wall;
 	h->latency_us = latency_us;
 	h->contact_dirty = true;
@@ -423,7 +426,7 @@ answer_take(struct meter *m, struct meter_lane *lane, struct meter_answer *a)
 	case ANSWER_IDLE:
 		if (v != NULL && v->quarantined) {
 			/* Now it can be asked for all that it missed. */
-			v->urgent |= 1U << LANE_GUARDED;
+			v->urgent |= (uint8_t)(1U << LANE_GUARDED);
 			lane->again = true;
 			guest_idle(m, v);
 		}
@@ -462,7 +465,7 @@ vm_urgent(struct meter *m, struct meter_vm *v)
 	struct meter_host *h = inventory_host(&m->in, v->host_id);
 
 	for (int k = 0; h != NULL && k < LANE_SITE; k++) {
-		v->urgent |= 1U << k;
+		v->urgent |= (uint8_t)(1U << k);
 		lane_wanted(m, &h->lanes[k]);
 	}
 }

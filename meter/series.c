@@ -2,9 +2,91 @@
 /* series: one resource's counters over time, and its open usage window */
 #include "meter/series.h"
 #include "base/mem.h"
+#include <assert.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Which counters and gauges a kind has: so many from that one on. */
+static const struct {
+	int counter, counters, gauge, gauges;
+} kinds[] = {
+	[SERIES_VM] = { FIELD_CPU, 1, GAUGE_MEMORY, 3 },
+	[SERIES_NIC] = { FIELD_NET_RX, 2, 0, 0 },
+	[SERIES_VOLUME] = { FIELD_DISK_READ, 4, GAUGE_CAPACITY, 3 },
+};
+static_assert(FIELD_COUNT <= 8 && GAUGE_COUNT <= 8, "their bits are in a byte");
+
+struct series_counter *
+series_counter(struct series *s, enum series_field f)
+{
+	int i = (int)f - kinds[s->kind].counter;
+
+	return i >= 0 && i < kinds[s->kind].counters ? &s->counter[i] : NULL;
+}
+
+uint64_t *
+series_gauge(struct series *s, enum series_gauge g)
+{
+	int i = (int)g - kinds[s->kind].gauge;
+
+	return i >= 0 && i < kinds[s->kind].gauges ? &s->gauge[i] : NULL;
+}
+
+/* ---- the name of a run */
+
+static struct epoch *
+epoch_new(const char *text)
+{
+	size_t length = strnlen(text, SERIES_EPOCH_MAX - 1);
+	struct epoch *e = mem_alloc(sizeof(*e) + length + 1);
+
+	e->users = 1;
+	memcpy(e->text, text, length);
+	return e;
+}
+
+static void
+epoch_drop(struct epoch *e)
+{
+	if (e != NULL && --e->users == 0)
+		free(e);
+}
+
+const char *
+series_epoch_text(const struct series *s)
+{
+	return s->epoch != NULL ? s->epoch->text : "";
+}
+
+void
+series_epoch_set(struct series *s, const char *text)
+{
+	struct epoch *was = s->epoch;
+
+	if (was != NULL && strcmp(was->text, text) == 0)
+		return;
+	s->epoch = epoch_new(text);
+	epoch_drop(was);
+}
+
+/* A disk's is its guest's: one text for both. */
+static void
+epoch_take(struct series *s, const struct series_reading *r)
+{
+	if (r->like == NULL || strcmp(r->like->text, r->epoch) != 0) {
+		series_epoch_set(s, r->epoch);
+		return;
+	}
+	if (r->like == s->epoch)
+		return;
+	epoch_drop(s->epoch);
+	s->epoch = r->like;
+	s->epoch->users++;
+}
+
+/* ---- windows */
 
 bool
 series_full(const struct series *s, struct instant t)
@@ -34,7 +116,8 @@ series_end(struct series *s, struct instant t)
 static void
 sums_clear(struct series *s)
 {
-	memset(s->sum, 0, sizeof(s->sum));
+	for (size_t i = 0; i < SERIES_COUNTERS_MOST; i++)
+		s->counter[i].sum = 0;
 	s->vcpu_sum = 0;
 	s->samples = 0;
 	s->resets = 0;
@@ -52,13 +135,49 @@ window_begin(struct series *s, struct instant t)
 	sums_clear(s);
 }
 
+/* Made for each sample of each series: by printf it would cost more than the rest. */
+struct text {
+	char *at, *end;
+};
+
+static void
+text_add(struct text *t, const char *more)
+{
+	while (*more != '\0' && t->at < t->end)
+		*t->at++ = *more++;
+}
+
+static void
+text_number(struct text *t, int64_t n)
+{
+	char digits[24] = "";
+	char *at = digits + sizeof(digits) - 1;
+	uint64_t left = n < 0 ? 0 - (uint64_t)n : (uint64_t)n;
+
+	do {
+		*--at = (char)('0' + left % 10);
+		left /= 10;
+	} while (left != 0);
+	if (n < 0)
+		*--at = '-';
+	text_add(t, at);
+}
+
 void
 series_epoch(char out[SERIES_EPOCH_MAX], const char *host_uuid, int64_t domain_id,
     const struct series_run *run, const char *port)
 {
-	(void)snprintf(out, SERIES_EPOCH_MAX, "%s/%lld/%lld%s%s%s", host_uuid,
-	    (long long)domain_id, (long long)(run->begun.ns / NS_PER_US),
-	    run->own ? "!" : "", port[0] != '\0' ? "/" : "", port);
+	struct text t = { out, out + SERIES_EPOCH_MAX - 1 };
+
+	text_add(&t, host_uuid);
+	text_add(&t, "/");
+	text_number(&t, domain_id);
+	text_add(&t, "/");
+	text_number(&t, run->begun.ns / NS_PER_US);
+	text_add(&t, run->own ? "!" : "");
+	text_add(&t, port[0] != '\0' ? "/" : "");
+	text_add(&t, port);
+	*t.at = '\0';
 }
 
 /* Rows of before 041 name the host and the id only: they go on if those are the same. */
@@ -92,9 +211,11 @@ same_but_begin(const char *then, const char *now)
 static bool
 goes_on(const struct series *s, const struct series_reading *r)
 {
-	return same_run(s->epoch, r->epoch) ||
+	const char *then = series_epoch_text(s);
+
+	return same_run(then, r->epoch) ||
 	    (r->guessed.ns != 0 && s->through.ns >= r->guessed.ns &&
-		same_but_begin(s->epoch, r->epoch));
+		same_but_begin(then, r->epoch));
 }
 
 struct step {
@@ -131,9 +252,11 @@ vcpus_take(struct series *s, const struct series_reading *r, struct step *st)
 		    r->vcpu_ns[i]);
 		s->vcpu_sum += d;
 	}
-	s->vcpu_raw = mem_resize(s->vcpu_raw, r->vcpu_count, sizeof(*s->vcpu_raw));
+	if (s->vcpu_count != r->vcpu_count)
+		s->vcpu_raw = mem_resize(s->vcpu_raw, r->vcpu_count,
+		    sizeof(*s->vcpu_raw));
 	memcpy(s->vcpu_raw, r->vcpu_ns, r->vcpu_count * sizeof(*s->vcpu_raw));
-	s->vcpu_count = r->vcpu_count;
+	s->vcpu_count = (uint16_t)r->vcpu_count;
 }
 
 static void
@@ -142,26 +265,31 @@ fields_take(struct series *s, struct series_reading *r, struct step *st)
 	/* A field that is new in a life already sampled began after that: from zero. */
 	bool from_zero = s->fresh || s->sampled;
 
-	for (int f = 0; f < FIELD_COUNT; f++) {
+	for (int i = 0; i < kinds[s->kind].counters; i++) {
+		struct series_counter *c = &s->counter[i];
+		int f = kinds[s->kind].counter + i;
+		unsigned bit = 1U << f;
 		uint64_t d;
 		if (!r->has[f])
 			continue;
-		d = delta_of(st, s->has[f], from_zero, s->raw[f], r->value[f]);
-		s->sum[f] += d;
+		d = delta_of(st, (s->has & bit) != 0, from_zero, c->raw, r->value[f]);
+		c->sum += d;
 		r->delta[f] = d;
-		s->raw[f] = r->value[f];
-		s->has[f] = true;
+		c->raw = r->value[f];
+		s->has |= (uint8_t)bit;
 	}
 }
 
 static void
 gauges_take(struct series *s, const struct series_reading *r)
 {
-	for (int g = 0; g < GAUGE_COUNT; g++)
-		if (r->has_gauge[g]) {
-			s->gauge[g] = r->gauge[g];
-			s->has_gauge[g] = true;
-		}
+	for (int i = 0; i < kinds[s->kind].gauges; i++) {
+		int g = kinds[s->kind].gauge + i;
+		if (!r->has_gauge[g])
+			continue;
+		s->gauge[i] = r->gauge[g];
+		s->has_gauge |= (uint8_t)(1U << g);
+	}
 }
 
 bool
@@ -175,13 +303,13 @@ series_take(struct series *s, struct series_reading *r)
 		window_begin(s, r->at);
 	st.then.t = s->through;
 	st.now.t = r->at;
-	st.now.epoch = counter_epoch(r->epoch);
-	st.then.epoch = goes_on(s, r) ? st.now.epoch : counter_epoch(s->epoch);
+	st.now.epoch = 1; /* only whether they are the same matters */
+	st.then.epoch = goes_on(s, r) ? 1 : 0;
 	fields_take(s, r, &st);
 	if (r->vcpu_count > 0)
 		vcpus_take(s, r, &st);
 	gauges_take(s, r);
-	(void)snprintf(s->epoch, sizeof(s->epoch), "%s", r->epoch);
+	epoch_take(s, r);
 	s->through = r->at;
 	s->resets += st.reset;
 	s->samples++;
@@ -221,4 +349,6 @@ series_done(struct series *s)
 {
 	free(s->vcpu_raw);
 	s->vcpu_raw = NULL;
+	epoch_drop(s->epoch);
+	s->epoch = NULL;
 }

@@ -34,42 +34,60 @@ enum series_gauge {
 	GAUGE_COUNT
 };
 
-enum { SERIES_VCPUS_MOST = 256, SERIES_EPOCH_MAX = 128 };
+enum {
+	SERIES_VCPUS_MOST = 256,
+	SERIES_EPOCH_MAX = 128,
+	SERIES_COUNTERS_MOST = 4, /* of one kind */
+	SERIES_GAUGES_MOST = 3,
+};
 
+/* The name of a run (series_epoch), one text for all series that were read in it. */
+struct epoch {
+	uint32_t users;
+	char text[];
+};
+
+/* What was counted since the open window began, and the last reading. */
+struct series_counter {
+	uint64_t sum, raw;
+};
+
+/* There are several of each VM, for as long as it lives: see docs/decisions/056. */
 struct series {
-	struct series *next_by_id;   /* the inventory's table */
-	struct series *next, **link; /* the inventory's list; link points here */
-	enum series_kind kind;
+	struct series *next_by_id; /* the inventory's table */
 	int64_t account_id, resource_id, vm_id;
-	bool simulated;
-	bool fresh;   /* begun under our eyes: the first value counts whole */
-	bool loaded;  /* where it left off is known, or that it never began */
-	bool asked;   /* the database is being asked for that */
-	bool sampled; /* there is a last reading */
-	bool dirty;   /* the row has changed since it was kept on this machine */
 	const struct window_rule *rule; /* of its account; NULL: UTC hours */
 	/* the open window */
 	struct instant from, to, through;
 	struct instant sent; /* through of the row that the database has */
 	struct mono refused_until;
-	uint64_t round; /* of writing, in which it was last sent */
-	char epoch[SERIES_EPOCH_MAX];
-	uint64_t sum[FIELD_COUNT];
+	struct epoch *epoch; /* NULL: never sampled */
 	uint64_t vcpu_sum;
-	int64_t samples, resets;
-	/* the last reading */
-	uint64_t raw[FIELD_COUNT];
-	bool has[FIELD_COUNT];
-	size_t vcpu_count;
-	uint64_t *vcpu_raw; /* vcpu_count of them */
-	uint64_t gauge[GAUGE_COUNT];
-	bool has_gauge[GAUGE_COUNT];
+	uint64_t *vcpu_raw; /* of the last reading: vcpu_count of them */
+	struct series_counter counter[SERIES_COUNTERS_MOST]; /* series_counter() */
+	uint64_t gauge[SERIES_GAUGES_MOST];                  /* series_gauge() */
+	uint32_t samples, resets;
+	uint32_t round; /* of writing, in which it was last sent */
+	uint16_t vcpu_count;
+	uint8_t has, has_gauge; /* bits: what was ever read */
+	enum series_kind kind : 8;
+	bool simulated : 1;
+	bool fresh : 1;   /* begun under our eyes: the first value counts whole */
+	bool loaded : 1;  /* where it left off is known, or that it never began */
+	bool asked : 1;   /* the database is being asked for that */
+	bool sampled : 1; /* there is a last reading */
+	bool dirty : 1;   /* the row has changed since it was kept on this machine */
 };
+
+/* NULL: a series of its kind has none. */
+struct series_counter *series_counter(struct series *s, enum series_field f);
+uint64_t *series_gauge(struct series *s, enum series_gauge g);
 
 struct series_reading {
 	struct instant at;
 	const char *epoch;
-	bool simulated; /* a test driver made these numbers up */
+	struct epoch *like; /* of another series, which may have the same; or NULL */
+	bool simulated;     /* a test driver made these numbers up */
 	/* The epoch's begin is a guess (ns 0: it is known): readings since then were of
 	 * the same run, although their epoch could not say so. */
 	struct instant guessed;
@@ -96,6 +114,10 @@ void series_end(struct series *s, struct instant t);
  * Answers whether a counter went down within its run, which it never does by itself.
  */
 bool series_take(struct series *s, struct series_reading *r);
+
+/* "" before the first reading. */
+const char *series_epoch_text(const struct series *s);
+void series_epoch_set(struct series *s, const char *text);
 
 /* When a run of a guest's process began: as the lifetimes say, or as we found. */
 struct series_run {

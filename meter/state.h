@@ -82,7 +82,7 @@ struct meter {
 	bool keep_failing;
 	uint64_t snapshot_hash;
 	bool changed;   /* there are rows that this machine's disk does not have */
-	uint64_t round; /* of writing */
+	uint32_t round; /* of writing */
 	struct mono retry, refresh, write, keep_at, keep_retry, watched;
 	size_t refused;
 	bool refused_told;

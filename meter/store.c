@@ -283,8 +283,32 @@ vcpus_put(struct buf *b, const struct series *s)
 	buf_done(&list);
 }
 
+static uint64_t
+sum_of(struct series *s, enum series_field f)
+{
+	const struct series_counter *c = series_counter(s, f);
+
+	return c != NULL ? c->sum : 0;
+}
+
+static void
+raw_put(struct buf *b, struct series *s, enum series_field f)
+{
+	const struct series_counter *c = series_counter(s, f);
+
+	line_u64_or_null(b, c != NULL ? c->raw : 0, (s->has & 1U << f) != 0);
+}
+
+static void
+gauge_put(struct buf *b, struct series *s, enum series_gauge g)
+{
+	const uint64_t *value = series_gauge(s, g);
+
+	line_u64_or_null(b, value != NULL ? *value : 0, (s->has_gauge & 1U << g) != 0);
+}
+
 char *
-store_line(const struct series *s)
+store_line(struct series *s)
 {
 	struct buf b = BUF_INIT;
 	char when[CLOCK_TEXT_MAX];
@@ -296,20 +320,20 @@ store_line(const struct series *s)
 	line_text(&b, series_names[s->kind]);
 	line_number(&b, s->vm_id);
 	line_text(&b, instant_text(s->through, when));
-	line_text(&b, s->epoch);
-	line_u64(&b, s->sum[FIELD_CPU]);
+	line_text(&b, series_epoch_text(s));
+	line_u64(&b, sum_of(s, FIELD_CPU));
 	line_u64(&b, s->vcpu_sum);
 	for (size_t i = 0; i < ARRAY_LEN(order); i++)
-		line_u64(&b, s->sum[order[i]]);
-	line_u64_or_null(&b, s->raw[FIELD_CPU], s->has[FIELD_CPU]);
+		line_u64(&b, sum_of(s, order[i]));
+	raw_put(&b, s, FIELD_CPU);
 	vcpus_put(&b, s);
 	for (size_t i = 0; i < ARRAY_LEN(order); i++)
-		line_u64_or_null(&b, s->raw[order[i]], s->has[order[i]]);
+		raw_put(&b, s, order[i]);
 	line_number(&b, s->samples);
 	line_number(&b, s->resets);
 	line_text(&b, s->simulated ? "t" : "f");
 	for (int g = 0; g < GAUGE_COUNT; g++)
-		line_u64_or_null(&b, s->gauge[g], s->has_gauge[g]);
+		gauge_put(&b, s, (enum series_gauge)g);
 	return buf_take(&b);
 }
 
@@ -325,7 +349,7 @@ vcpus_load(struct series *s, const char *text)
 	s->vcpu_count = 0;
 	while (text != NULL && *text != '\0' && s->vcpu_count < SERIES_VCPUS_MOST) {
 		char *end = NULL;
-		s->vcpu_raw = mem_resize(s->vcpu_raw, s->vcpu_count + 1,
+		s->vcpu_raw = mem_resize(s->vcpu_raw, s->vcpu_count + 1U,
 		    sizeof(*s->vcpu_raw));
 		s->vcpu_raw[s->vcpu_count++] = strtoull(text, &end, 10);
 		text = *end == ',' ? end + 1 : NULL;
@@ -335,9 +359,23 @@ vcpus_load(struct series *s, const char *text)
 static void
 field_load(struct series *s, enum series_field f, const char *sum, const char *raw)
 {
-	s->sum[f] = unsigned_of(sum);
-	s->has[f] = raw != NULL;
-	s->raw[f] = unsigned_of(raw);
+	struct series_counter *c = series_counter(s, f);
+
+	if (c == NULL)
+		return;
+	*c = (struct series_counter){ unsigned_of(sum), unsigned_of(raw) };
+	s->has |= (uint8_t)((raw != NULL) << f);
+}
+
+static void
+gauge_load(struct series *s, enum series_gauge g, const char *value)
+{
+	uint64_t *at = series_gauge(s, g);
+
+	if (at == NULL)
+		return;
+	*at = unsigned_of(value);
+	s->has_gauge |= (uint8_t)((value != NULL) << g);
 }
 
 bool
@@ -359,19 +397,18 @@ store_parse(struct series *s, struct store_owner *was, char *line, struct err *e
 	s->from = from;
 	s->to = to;
 	s->through = through;
-	(void)snprintf(s->epoch, sizeof(s->epoch), "%s", v[7]);
+	series_epoch_set(s, v[7]);
+	s->has = s->has_gauge = 0;
 	field_load(s, FIELD_CPU, v[8], v[16]);
 	s->vcpu_sum = unsigned_of(v[9]);
 	for (size_t i = 0; i < ARRAY_LEN(order); i++)
 		field_load(s, order[i], v[10 + i], v[18 + i]);
 	vcpus_load(s, v[17]);
-	s->samples = (int64_t)unsigned_of(v[24]);
-	s->resets = (int64_t)unsigned_of(v[25]);
+	s->samples = (uint32_t)unsigned_of(v[24]);
+	s->resets = (uint32_t)unsigned_of(v[25]);
 	s->simulated = v[26] != NULL && v[26][0] == 't';
-	for (int g = 0; g < GAUGE_COUNT; g++) {
-		s->has_gauge[g] = v[27 + g] != NULL;
-		s->gauge[g] = unsigned_of(v[27 + g]);
-	}
+	for (int g = 0; g < GAUGE_COUNT; g++)
+		gauge_load(s, (enum series_gauge)g, v[27 + g]);
 	s->sampled = true;
 	return true;
 }

@@ -57,7 +57,7 @@ void store_job_free(struct store_job *job); /* NULL is fine */
 void store_run(struct db *db, struct store_job *job);
 
 /* The values of meter_window_put; caller frees. */
-char *store_line(const struct series *s) must_check;
+char *store_line(struct series *s) must_check;
 /* Whose row it is, and of which VM. */
 struct store_owner {
 	int64_t account_id, vm_id;

@@ -55,17 +55,20 @@ struct sight {
 static void
 run_find(struct sight *g, const struct meter_vm *v)
 {
+	const char *epoch = series_epoch_text(&v->vm);
 	char prefix[READ_UUID_MAX + 24];
 	size_t length;
 	struct instant found;
 	char *end = NULL;
 
+	if (!v->vm.sampled || strchr(epoch, '!') == NULL)
+		return;
 	(void)snprintf(prefix, sizeof(prefix), "%s/%lld/", g->host->uuid,
 	    (long long)g->vm->domain_id);
 	length = strlen(prefix);
-	if (!v->vm.sampled || strncmp(v->vm.epoch, prefix, length) != 0)
+	if (strncmp(epoch, prefix, length) != 0)
 		return;
-	found.ns = (int64_t)strtoll(v->vm.epoch + length, &end, 10) * NS_PER_US;
+	found.ns = (int64_t)strtoll(epoch + length, &end, 10) * NS_PER_US;
 	if (*end == '!')
 		g->run = (struct series_run){ found, true };
 }
@@ -78,15 +81,17 @@ epoch_of(char out[SERIES_EPOCH_MAX], const struct sight *g, const char *port)
 
 /* Its CPU time falls with the process only; with its host all processes do. */
 static void
-fall_find(struct sight *g, const struct meter_vm *v)
+fall_find(struct sight *g, struct meter_vm *v)
 {
-	const struct series *s = &v->vm;
+	struct series *s = &v->vm;
 	char epoch[SERIES_EPOCH_MAX];
 	bool booted = g->host->rebooted_at.ns > s->through.ns;
 
+	if ((s->has & 1U << FIELD_CPU) == 0 || g->at.ns <= s->through.ns ||
+	    (!booted && g->vm->cpu_ns >= series_counter(s, FIELD_CPU)->raw))
+		return;
 	epoch_of(epoch, g, "");
-	if (!s->has[FIELD_CPU] || strcmp(s->epoch, epoch) != 0 ||
-	    (!booted && g->vm->cpu_ns >= s->raw[FIELD_CPU]) || g->at.ns <= s->through.ns)
+	if (strcmp(series_epoch_text(s), epoch) != 0)
 		return;
 	log_warning("vm %s: %s: a run that nobody saw begin", v->uuid,
 	    booted ? "its host was booted anew" : "its CPU time went down");
@@ -213,8 +218,9 @@ take_fast(struct meter *m, struct meter_vm *v, struct sight *g)
 	r.vcpu_ns = g->vm->vcpu_ns;
 	reading_set(&r, FIELD_CPU, g->vm->cpu_ns);
 	gauge_set(&r, GAUGE_MEMORY, &memory);
-	gauge_set(&r, GAUGE_MEMORY_RSS, &v->rss);
-	gauge_set(&r, GAUGE_MEMORY_UNUSED, &v->guest_free);
+	gauge_set(&r, GAUGE_MEMORY_RSS, &(struct read_value){ v->rss, v->has_rss });
+	gauge_set(&r, GAUGE_MEMORY_UNUSED,
+	    &(struct read_value){ v->guest_free, v->has_guest_free });
 	gap_note(m, &v->vm, &r, g->known, m->set.step_ns,
 	    "not sampled; its counters went on and are billed at the end");
 	take(m, &v->vm, &r);
@@ -236,10 +242,14 @@ disk_reading(struct series_reading *r, const struct read_disk *d)
 }
 
 static void
-last_seen(struct read_value *out, const struct read_value *now)
+memory_seen(struct meter_vm *v, const struct read_memory *now)
 {
-	if (now->has)
-		*out = *now;
+	if (now->rss.has)
+		v->rss = now->rss.value;
+	if (now->guest_free.has)
+		v->guest_free = now->guest_free.value;
+	v->has_rss = v->has_rss || now->rss.has;
+	v->has_guest_free = v->has_guest_free || now->guest_free.has;
 }
 
 static void
@@ -254,6 +264,7 @@ take_guarded(struct meter *m, struct meter_vm *v, const struct sight *g)
 		struct series_reading r = reading_of(g, epoch);
 		if (s == NULL || !v->vm.loaded)
 			continue;
+		r.like = v->vm.epoch;
 		disk_reading(&r, &vm->disks[i]);
 		gap_note(m, s, &r, g->known, m->set.guarded_ns,
 		    v->blocked_since.ns != 0 || v->blocked_until.ns > s->through.ns
@@ -261,8 +272,7 @@ take_guarded(struct meter *m, struct meter_vm *v, const struct sight *g)
 			: "not sampled; its counters went on and are billed at the end");
 		take(m, s, &r);
 	}
-	last_seen(&v->rss, &vm->memory.rss);
-	last_seen(&v->guest_free, &vm->memory.guest_free);
+	memory_seen(v, &vm->memory);
 	if (vm->disk_count > 0 || v->volumes == NULL)
 		v->full_due.ns = m->now.mono.ns + m->set.guarded_ns -
 		    lane_step(m, LANE_GUARDED) / 2;

@@ -35,9 +35,11 @@ what_was_created_here_counts_from_zero_what_was_adopted_does_not(
 
 	read_at(&made, HOUR + 1, "h/1", 700, NULL, 0);
 	read_at(&adopted, HOUR + 1, "h/1", 700, NULL, 0);
-	assert_true(made.sum[FIELD_CPU] == 700 && adopted.sum[FIELD_CPU] == 0);
+	assert_true(made.counter[0].sum == 700 && adopted.counter[0].sum == 0);
 	read_at(&adopted, HOUR + 2, "h/1", 900, NULL, 0);
-	assert_true(adopted.sum[FIELD_CPU] == 200);
+	assert_true(adopted.counter[0].sum == 200);
+	series_done(&made);
+	series_done(&adopted);
 }
 
 static void
@@ -47,11 +49,12 @@ new_run_reset_and_late_reading(void **unused_state unused)
 
 	read_at(&s, HOUR + 10, "h/1", 1000, NULL, 0);
 	read_at(&s, HOUR + 5, "h/1", 400, NULL, 0); /* late: changes nothing */
-	assert_true(s.sum[FIELD_CPU] == 1000 && s.raw[FIELD_CPU] == 1000);
+	assert_true(s.counter[0].sum == 1000 && s.counter[0].raw == 1000);
 	read_at(&s, HOUR + 20, "h/2", 300, NULL, 0); /* another run */
-	assert_true(s.sum[FIELD_CPU] == 1300 && s.resets == 0);
+	assert_true(s.counter[0].sum == 1300 && s.resets == 0);
 	read_at(&s, HOUR + 30, "h/2", 100, NULL, 0); /* went down within its run */
-	assert_true(s.sum[FIELD_CPU] == 1400 && s.resets == 1);
+	assert_true(s.counter[0].sum == 1400 && s.resets == 1);
+	series_done(&s);
 }
 
 static void
@@ -80,10 +83,11 @@ windows_telescope_over_hours(void **unused_state unused)
 	for (int64_t i = 1; i <= 50; i++) {
 		int64_t t = i * (HOUR / 7);
 		if (series_full(&s, (struct instant){ t }))
-			total += s.sum[FIELD_CPU];
+			total += s.counter[0].sum;
 		read_at(&s, t, "h/1", (uint64_t)(i * i), NULL, 0);
 	}
-	assert_true(total + s.sum[FIELD_CPU] == 2500);
+	assert_true(total + s.counter[0].sum == 2500);
+	series_done(&s);
 }
 
 static void
@@ -93,9 +97,37 @@ a_new_owner_goes_on_from_the_same_counter(void **unused_state unused)
 
 	read_at(&s, HOUR + 1, "h/1", 1000, NULL, 0);
 	series_move(&s, 2);
-	assert_true(s.sum[FIELD_CPU] == 0 && s.account_id == 2);
+	assert_true(s.counter[0].sum == 0 && s.account_id == 2);
 	read_at(&s, HOUR + 2, "h/1", 1100, NULL, 0);
-	assert_true(s.sum[FIELD_CPU] == 100);
+	assert_true(s.counter[0].sum == 100);
+	series_done(&s);
+}
+
+static void
+a_disk_has_its_counters_and_the_text_of_its_guests_run(void **unused_state unused)
+{
+	struct series vm = { .kind = SERIES_VM };
+	struct series disk = { .kind = SERIES_VOLUME };
+	struct series_reading r = { .at = { HOUR + 1 }, .epoch = "h/1/5" };
+
+	series_take(&vm, &r);
+	r.like = vm.epoch;
+	for (int f = 0; f < FIELD_COUNT; f++) {
+		r.value[f] = 100 + (uint64_t)f;
+		r.has[f] = true;
+	}
+	series_take(&disk, &r);
+	assert_ptr_equal(disk.epoch, vm.epoch);
+	assert_int_equal(series_counter(&disk, FIELD_DISK_WRITE_REQ)->raw,
+	    100 + FIELD_DISK_WRITE_REQ);
+	assert_null(series_counter(&disk, FIELD_CPU));
+	assert_null(series_gauge(&disk, GAUGE_MEMORY));
+	series_done(&vm);
+	r.at.ns++;
+	r.like = NULL;
+	series_take(&disk, &r); /* goes on when the guest's own series is gone */
+	assert_string_equal(series_epoch_text(&disk), "h/1/5");
+	series_done(&disk);
 }
 
 static void
@@ -134,6 +166,7 @@ main(void)
 		cmocka_unit_test(vcpus_come_and_go_without_doubling),
 		cmocka_unit_test(windows_telescope_over_hours),
 		cmocka_unit_test(a_new_owner_goes_on_from_the_same_counter),
+		cmocka_unit_test(a_disk_has_its_counters_and_the_text_of_its_guests_run),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
