@@ -42,14 +42,18 @@ meter_new(const struct meter_settings *settings, const struct meter_ports *ports
 
 /* ---- whom to ask when */
 
-/* The guarded lane comes each step as well, so that a guest that hangs is seen soon. */
+/* The guarded lane comes each step as well, so that a guest that hangs is seen soon.  A
+ * host's capabilities cost as much as a guest's disks, and hardly ever change. */
 int64_t
 lane_step(const struct meter *m, enum meter_lane_kind kind)
 {
-	bool slow = kind == LANE_SITE ||
-	    (kind == LANE_GUARDED && m->set.guarded_ns < m->set.step_ns);
+	const int64_t site = RRD_POOL_LEAST_S * NS_PER_S;
 
-	return slow ? m->set.guarded_ns : m->set.step_ns;
+	if (kind == LANE_SITE)
+		return m->set.guarded_ns > site ? m->set.guarded_ns : site;
+	return kind == LANE_GUARDED && m->set.guarded_ns < m->set.step_ns
+	    ? m->set.guarded_ns
+	    : m->set.step_ns;
 }
 
 /* The next regular turn of a lane: hosts are spread over the step, a host's lanes too. */

@@ -208,11 +208,20 @@ goes_on(void *context)
 }
 
 static bool
+piece_came(void *context, struct read_round *round)
+{
+	struct pace *p = context;
+	struct message m = { .answer = { .kind = ANSWER_ROUND, .round = *round } };
+
+	return task_tell(p->pool, p->task, &m);
+}
+
+static bool
 task_run(struct pool *p, struct task *t, struct err *e)
 {
-	struct message m = { .answer = { .kind = ANSWER_ROUND } };
+	struct message m = { .answer = { .kind = ANSWER_SITE } };
 	struct pace pace = { p, t };
-	const struct read_on on = { goes_on, &pace };
+	const struct read_on on = { goes_on, piece_came, &pace };
 
 	if (t->forget)
 		return err_set(e, ERR_NOT_FOUND, "the host was removed");
@@ -220,13 +229,9 @@ task_run(struct pool *p, struct task *t, struct err *e)
 		return false;
 	goes_on(&pace);
 	if (t->line->lane == LANE_FAST)
-		return reader_fast(t->reader, t->wants, t->want_count, &on,
-			   &m.answer.round, e) &&
-		    task_tell(p, t, &m);
-	if (t->line->lane == LANE_SITE) {
-		m.answer.kind = ANSWER_SITE;
+		return reader_fast(t->reader, t->wants, t->want_count, &on, e);
+	if (t->line->lane == LANE_SITE)
 		return reader_site(t->reader, &m.answer.site, e) && task_tell(p, t, &m);
-	}
 	for (size_t i = 0; i < t->want_count && progress_set(p, t, i); i++)
 		if (!guest_step(p, t, i, e))
 			return false;

@@ -561,28 +561,60 @@ node_take(struct reader *r, struct read_host *out)
 		r->memory_stats = 0;
 }
 
+/* So many of the records, in a round of their own. */
+static void
+piece_take(struct reader *r, const struct read_on *on, struct read_round *out,
+    virDomainStatsRecordPtr *list, size_t count)
+{
+	round_begin(r, out, count);
+	for (size_t i = 0; i < count; i++) {
+		on->call(on->context);
+		if (fast_one(r, out->arena, &out->list[out->count], list[i]))
+			out->count++;
+	}
+}
+
+/* A large host's guests are not held in memory together. */
+static void
+pieces_take(struct reader *r, const struct read_on *on, bool all,
+    virDomainStatsRecordPtr *list, size_t count)
+{
+	struct read_host host = { .user_ns = { 0, false } };
+	size_t before = 0;
+	size_t i = 0;
+	bool wanted;
+
+	if (all)
+		node_take(r, &host);
+	do {
+		size_t n = count - i < READ_PIECE ? count - i : READ_PIECE;
+		struct read_round piece;
+		size_t seen;
+		piece_take(r, on, &piece, list + i, n);
+		i += n;
+		piece.before = before;
+		piece.more = i < count;
+		piece.all = all;
+		piece.host = host;
+		seen = piece.count;
+		wanted = on->piece(on->context, &piece);
+		before += seen;
+	} while (wanted && i < count);
+}
+
 bool
 reader_fast(struct reader *r, const struct read_want *wants, size_t count,
-    const struct read_on *on, struct read_round *out, struct err *e)
+    const struct read_on *on, struct err *e)
 {
 	virDomainStatsRecordPtr *list = NULL;
 	int n = fast_stats(r, wants, count, &list);
 
 	if (n < 0)
 		return fail(e, "statistics of", r->uri);
-	round_begin(r, out, (size_t)n);
-	for (int i = 0; i < n; i++) {
-		if (on->call != NULL)
-			on->call(on->context);
-		if (fast_one(r, out->arena, &out->list[out->count], list[i]))
-			out->count++;
-	}
+	pieces_take(r, on, count == 0, list, (size_t)n);
 	virDomainStatsRecordListFree(list);
-	out->all = count == 0;
-	if (out->all) {
+	if (count == 0)
 		known_drop(r, false);
-		node_take(r, &out->host);
-	}
 	return true;
 }
 

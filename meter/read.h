@@ -13,7 +13,8 @@ enum {
 	READ_UUID_MAX = 37,
 	READ_VCPUS_MOST = 256,
 	READ_DEVICES_MOST = 32,
-	READ_NAME_MAX = 32
+	READ_NAME_MAX = 32,
+	READ_PIECE = 64 /* guests of a round that are handed on together */
 };
 
 /* A value that may be missing: no answer is never zero. */
@@ -79,13 +80,15 @@ struct read_host {
 	struct read_value memory_total, memory_free;
 };
 
-/* A round owns all that its list points to. */
+/* A round, or a piece of one; it owns all that its list points to. */
 struct read_round {
 	struct arena *arena;
 	struct read_vm *list;
 	size_t count;
+	size_t before;  /* guests in the pieces before it */
+	bool more;      /* other pieces follow */
 	bool simulated; /* a test driver made all of it up */
-	bool all;       /* of all guests; then host is set too */
+	bool all;       /* of all guests; then host is set too, in each piece */
 	struct read_host host;
 };
 void read_round_done(struct read_round *r);
@@ -152,15 +155,17 @@ void reader_watch(struct reader *r, reader_event event, void *context);
 /*
  * Fast lane: state, CPU, memory size, network of all running guests, or (count > 0) of
  * those wanted; never asks a guest's monitor, so a hung guest can't hold it up
- * (monitoring 1.1).  It is many calls: on says after each that it goes on (call NULL:
- * nobody wants to know).
+ * (monitoring 1.1).  It is many calls: on->call is told after each that it goes on.
+ * on->piece gets the guests, some at a time and the last ones without more, and takes
+ * over what the round owns; false: nobody wants the rest.
  */
 struct read_on {
 	void (*call)(void *context);
+	bool (*piece)(void *context, struct read_round *round);
 	void *context;
 };
 must_check bool reader_fast(struct reader *r, const struct read_want *wants, size_t count,
-    const struct read_on *on, struct read_round *out, struct err *e);
+    const struct read_on *on, struct err *e);
 
 /*
  * Third lane: pools, networks, capabilities.  A pool on a server that is away may hold

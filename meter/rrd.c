@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "meter/line.h"
+#include "meter/pack.h"
 #include "meter/rrd_kinds.h"
 #include "meter/rrdcached.h"
 #include <dirent.h>
@@ -25,33 +26,28 @@
 
 enum {
 	VALUES_MOST = 64, /* gathered of an object at most */
-	BUCKETS = 4096,
+	BUCKETS_FIRST = 64,
+	JOURNAL_PIECE = 64 * 1024,
 	STACK = 1024 * 1024,
 	COMMAND_ROOM = 3900, /* of a line to rrdcached */
 	SOURCE_TEXT = 64,
+	UUID_MOST = 39,
 	IDLE_PERIODS = 30, /* an hour */
 };
 #define GATHER_NS (120 * NS_PER_S)
 #define SWEEP_NS (86400 * NS_PER_S)
 #define SWEEP_FIRST_NS (600 * NS_PER_S)
 
-/* One sample: when, which of its values are there, the values. */
-struct sample {
-	int64_t second;
-	uint32_t has;
-	uint64_t values[];
-};
-
+/* There are two of each VM: samples are packed (pack.h), and it is as small as it can be.
+ */
 struct object {
 	struct object *next;
-	enum rrd_kind kind;
-	char uuid[40];
-	bool met; /* the file's own last time is known to the thread */
-	int64_t last_s;
-	uint64_t slot; /* of the gathering period, when it is handed on */
-	int idle;      /* periods without a value */
-	int fields, count, room;
-	char *samples; /* count of them, each of sample_size(fields) */
+	struct pack samples;
+	int64_t slot; /* of the gathering period, when it is handed on */
+	enum rrd_kind kind : 8;
+	uint8_t idle; /* periods without a value */
+	bool met;     /* the file's own last time is known to the thread */
+	char uuid[];
 };
 
 enum batch_what { BATCH_VALUES, BATCH_SHOW, BATCH_SWEEP, BATCH_END };
@@ -63,14 +59,15 @@ struct batch {
 	enum rrd_kind kind;
 	char uuid[40];
 	bool first;
-	int fields, count;
-	char *samples;
+	struct pack samples;
 };
 
 struct rrd_store {
 	char *folder;
 	int64_t step_s, guarded_s, keep_ns;
-	struct object *buckets[BUCKETS];
+	/* By the time in the gathering period when they are handed on. */
+	struct object **buckets;
+	size_t bucket_count, object_count;
 	struct mono ticked, swept;
 	/* the journal */
 	struct buf journal;
@@ -86,12 +83,6 @@ struct rrd_store {
 	bool cached_away;
 	uint64_t errors;
 };
-
-static size_t
-sample_size(int fields)
-{
-	return sizeof(struct sample) + (size_t)fields * sizeof(uint64_t);
-}
 
 /* ---- the thread: files */
 
@@ -145,13 +136,6 @@ complain(struct rrd_store *r, const char *path, const char *why)
 		log_warning("graph %s: %s", path, why);
 }
 
-static const struct sample *
-sample_at(const struct batch *b, int i)
-{
-	return (const struct sample *)(const void *)(b->samples +
-	    (size_t)i * sample_size(b->fields));
-}
-
 static bool
 create(struct rrd_store *r, const struct batch *b, char *path)
 {
@@ -160,6 +144,9 @@ create(struct rrd_store *r, const struct batch *b, char *path)
 	const struct rrd_layout *l = &rrd_layouts[b->kind];
 	int64_t step = l->guarded ? r->guarded_s : r->step_s;
 	int n = 0;
+
+	if (b->kind == RRD_POOL && step < RRD_POOL_LEAST_S)
+		step = RRD_POOL_LEAST_S;
 
 	if (!folders_make(path)) {
 		complain(r, path, "its folder can't be made");
@@ -172,7 +159,7 @@ create(struct rrd_store *r, const struct batch *b, char *path)
 	n += archives(text + n, step);
 	for (int i = 0; i < n; i++)
 		argv[i] = text[i];
-	if (rrd_create_r(path, (unsigned long)step, (time_t)(sample_at(b, 0)->second - 1),
+	if (rrd_create_r(path, (unsigned long)step, (time_t)(pack_first(&b->samples) - 1),
 		n, argv) != 0) {
 		complain(r, path, rrd_get_error());
 		rrd_clear_error();
@@ -205,26 +192,22 @@ set_aside(const char *path, const char *why)
 }
 
 /* After a restart the file may hold these seconds: one refused value refuses its call. */
-static int
-first_new(const struct batch *b, const char *path)
+static int64_t
+last_written(const struct batch *b, const char *path)
 {
 	time_t last = b->first ? rrd_last_r(path) : -1;
-	int i = 0;
 
 	rrd_clear_error(); /* not there yet is fine */
-	while (i < b->count && sample_at(b, i)->second <= (int64_t)last)
-		i++;
-	return i;
+	return (int64_t)last;
 }
 
 static char *
-sample_text(const struct batch *b, int i)
+sample_text(const struct pack_sample *s, int fields)
 {
-	const struct sample *s = sample_at(b, i);
 	struct buf t = BUF_INIT;
 
 	line_digits(&t, (uint64_t)s->second);
-	for (int f = 0; f < b->fields; f++) {
+	for (int f = 0; f < fields; f++) {
 		buf_putc(&t, ':');
 		if ((s->has & 1U << f) != 0)
 			line_digits(&t, s->values[f]);
@@ -306,13 +289,18 @@ write_cached(struct rrd_store *r, const char *path, char **values, int count)
 static void
 batch_write(struct rrd_store *r, const struct batch *b)
 {
+	struct pack_walk walk = PACK_WALK_INIT;
+	struct pack_sample s;
 	char *values[VALUES_MOST];
 	char path[RRD_PATH_MAX];
+	int64_t last;
 	int n = 0;
 
 	rrd_path(path, r->folder, b->kind, b->uuid);
-	for (int i = first_new(b, path); i < b->count; i++)
-		values[n++] = sample_text(b, i);
+	last = last_written(b, path);
+	while (pack_next(&b->samples, &walk, &s))
+		if (s.second > last)
+			values[n++] = sample_text(&s, rrd_source_count(b->kind));
 	if (n > 0 && (access(path, F_OK) == 0 || create(r, b, path))) {
 		if (r->cached != NULL)
 			write_cached(r, path, values, n);
@@ -374,7 +362,7 @@ sweep(const struct rrd_store *r)
 static void
 batch_free(struct batch *b)
 {
-	free(b->samples);
+	pack_done(&b->samples);
 	free(b);
 }
 
@@ -450,19 +438,16 @@ object_hand(struct rrd_store *r, struct object *o)
 {
 	struct batch *b;
 
-	if (o->count == 0)
+	if (o->samples.count == 0)
 		return;
 	b = mem_alloc(sizeof(*b));
 	b->what = BATCH_VALUES;
 	b->kind = o->kind;
 	(void)snprintf(b->uuid, sizeof(b->uuid), "%s", o->uuid);
 	b->first = !o->met;
-	b->fields = o->fields;
-	b->count = o->count;
-	b->samples = o->samples;
+	b->samples = o->samples; /* its last time stays with the object */
 	o->met = true;
-	o->samples = NULL;
-	o->count = o->room = 0;
+	pack_begin(&o->samples);
 	batch_hand(r, b);
 }
 
@@ -472,11 +457,53 @@ hash_of(enum rrd_kind kind, const char *uuid)
 	return counter_epoch(uuid) + (uint64_t)kind;
 }
 
+static int64_t
+slot_of(uint64_t hash)
+{
+	return (int64_t)(hash % (uint64_t)GATHER_NS);
+}
+
+/* Neighbours in time are neighbours here: each tick looks at those few that it is about.
+ */
+static struct object **
+bucket_of(const struct rrd_store *r, int64_t slot)
+{
+	return &r->buckets[slot / (GATHER_NS / (int64_t)r->bucket_count + 1)];
+}
+
+static void
+object_link(struct rrd_store *r, struct object *o)
+{
+	struct object **bucket = bucket_of(r, o->slot);
+
+	o->next = *bucket;
+	*bucket = o;
+}
+
+static void
+buckets_grow(struct rrd_store *r)
+{
+	struct object **old = r->buckets;
+	size_t count = r->bucket_count;
+
+	r->bucket_count = count == 0 ? BUCKETS_FIRST : 2 * count;
+	r->buckets = mem_array(r->bucket_count, sizeof(struct object *));
+	for (size_t i = 0; i < count; i++)
+		for (struct object *o = old[i]; o != NULL;) {
+			struct object *next = o->next;
+			object_link(r, o);
+			o = next;
+		}
+	free(old);
+}
+
 /* NULL: nothing was gathered of it for long. */
 static struct object *
 object_find(struct rrd_store *r, enum rrd_kind kind, const char *uuid)
 {
-	struct object *o = r->buckets[hash_of(kind, uuid) % BUCKETS];
+	struct object *o = r->bucket_count > 0
+	    ? *bucket_of(r, slot_of(hash_of(kind, uuid)))
+	    : NULL;
 
 	while (o != NULL && (o->kind != kind || strcmp(o->uuid, uuid) != 0))
 		o = o->next;
@@ -486,28 +513,17 @@ object_find(struct rrd_store *r, enum rrd_kind kind, const char *uuid)
 static struct object *
 object_make(struct rrd_store *r, enum rrd_kind kind, const char *uuid)
 {
-	uint64_t hash = hash_of(kind, uuid);
-	struct object *o = mem_alloc(sizeof(*o));
+	size_t length = strnlen(uuid, UUID_MOST);
+	struct object *o = mem_alloc(sizeof(*o) + length + 1);
 
+	if (r->object_count >= r->bucket_count)
+		buckets_grow(r);
 	o->kind = kind;
-	o->slot = hash % (uint64_t)GATHER_NS;
-	o->fields = rrd_source_count(kind);
-	(void)snprintf(o->uuid, sizeof(o->uuid), "%s", uuid);
-	o->next = r->buckets[hash % BUCKETS];
-	r->buckets[hash % BUCKETS] = o;
+	o->slot = slot_of(hash_of(kind, uuid));
+	memcpy(o->uuid, uuid, length);
+	object_link(r, o);
+	r->object_count++;
 	return o;
-}
-
-static struct sample *
-sample_new(struct object *o)
-{
-	if (o->count == o->room) {
-		o->room = o->room == 0 ? 12 : 2 * o->room;
-		o->samples = mem_resize(o->samples, (size_t)o->room,
-		    sample_size(o->fields));
-	}
-	return (struct sample *)(void *)(o->samples +
-	    (size_t)o->count++ * sample_size(o->fields));
 }
 
 static void
@@ -515,23 +531,19 @@ gather(struct rrd_store *r, enum rrd_kind kind, const char *uuid, int64_t second
     const struct rrd_value *values, int count)
 {
 	struct object *o = object_find(r, kind, uuid);
-	struct sample *s;
+	struct pack_sample s = { .second = second };
 
 	if (o == NULL)
 		o = object_make(r, kind, uuid);
-	if (second <= o->last_s)
+	if (second <= o->samples.last)
 		return; /* the clock went back, or twice within a second */
-	if (o->count == VALUES_MOST)
+	if (o->samples.count == VALUES_MOST)
 		object_hand(r, o);
-	o->last_s = second;
-	s = sample_new(o);
-	s->second = second;
-	s->has = 0;
-	for (int f = 0; f < o->fields; f++) {
-		bool has = f < count && values[f].has;
-		s->has |= (uint32_t)has << f;
-		s->values[f] = has ? values[f].value : 0;
+	for (int f = 0; f < count && f < rrd_source_count(kind); f++) {
+		s.has |= (uint32_t)values[f].has << f;
+		s.values[f] = values[f].has ? values[f].value : 0;
 	}
+	pack_add(&o->samples, &s);
 }
 
 /* ---- the journal: what is gathered and not in the files yet, should we be killed */
@@ -598,6 +610,8 @@ journal_add(struct rrd_store *r, enum rrd_kind kind, const char *uuid, int64_t s
 			buf_putc(b, 'U');
 	}
 	buf_putc(&r->journal, '\n');
+	if (b->length > JOURNAL_PIECE)
+		journal_write(r);
 }
 
 /* A torn last line has no end: it is left out. */
@@ -691,16 +705,16 @@ rrd_add(struct rrd_store *r, enum rrd_kind kind, const char *uuid, struct instan
 static void
 all_hand(struct rrd_store *r)
 {
-	for (size_t i = 0; i < BUCKETS; i++)
+	for (size_t i = 0; i < r->bucket_count; i++)
 		for (struct object *o = r->buckets[i]; o != NULL; o = o->next)
 			object_hand(r, o);
 }
 
 /* Whether the object's moment in the gathering period lies between two instants. */
 static bool
-slot_passed(uint64_t slot, int64_t then, int64_t now)
+slot_passed(int64_t slot, int64_t then, int64_t now)
 {
-	return (now - (int64_t)slot) / GATHER_NS != (then - (int64_t)slot) / GATHER_NS;
+	return (now - slot) / GATHER_NS != (then - slot) / GATHER_NS;
 }
 
 /* One that nothing is added to any more is forgotten; its file stays. */
@@ -710,16 +724,41 @@ bucket_tick(struct rrd_store *r, struct object **at, struct mono then, struct mo
 	while (*at != NULL) {
 		struct object *o = *at;
 		if (slot_passed(o->slot, then.ns, now.ns)) {
-			o->idle = o->count == 0 ? o->idle + 1 : 0;
+			o->idle = o->samples.count == 0 ? (uint8_t)(o->idle + 1) : 0;
 			object_hand(r, o);
 		}
 		if (o->idle > IDLE_PERIODS) {
 			*at = o->next;
-			free(o->samples);
+			pack_done(&o->samples);
 			free(o);
+			r->object_count--;
 			continue;
 		}
 		at = &o->next;
+	}
+}
+
+/* Those of which a slot may lie between the two. */
+static void
+buckets_tick(struct rrd_store *r, struct mono then, struct mono now)
+{
+	struct object **at;
+	struct object **last;
+
+	if (r->bucket_count == 0)
+		return;
+	at = bucket_of(r, then.ns % GATHER_NS);
+	last = bucket_of(r, now.ns % GATHER_NS);
+	if (now.ns - then.ns >= GATHER_NS / 2) {
+		at = r->buckets; /* the first time, or after a stop: all */
+		last = r->buckets + r->bucket_count - 1;
+	}
+	for (;; at++) {
+		if (at == r->buckets + r->bucket_count)
+			at = r->buckets;
+		bucket_tick(r, at, then, now);
+		if (at == last)
+			return;
 	}
 }
 
@@ -743,8 +782,7 @@ rrd_tick(struct rrd_store *r, struct mono now)
 	journal_write(r);
 	if (then.ns == 0)
 		r->swept.ns = now.ns - SWEEP_NS + SWEEP_FIRST_NS;
-	for (size_t i = 0; i < BUCKETS; i++)
-		bucket_tick(r, &r->buckets[i], then, now);
+	buckets_tick(r, then, now);
 	if (now.ns - r->swept.ns < SWEEP_NS)
 		return;
 	r->swept = now;
@@ -818,13 +856,14 @@ rrd_store_new(const struct rrd_settings *settings)
 static void
 objects_free(struct rrd_store *r)
 {
-	for (size_t i = 0; i < BUCKETS; i++)
+	for (size_t i = 0; i < r->bucket_count; i++)
 		while (r->buckets[i] != NULL) {
 			struct object *next = r->buckets[i]->next;
-			free(r->buckets[i]->samples);
+			pack_done(&r->buckets[i]->samples);
 			free(r->buckets[i]);
 			r->buckets[i] = next;
 		}
+	free(r->buckets);
 }
 
 void

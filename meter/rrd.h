@@ -8,7 +8,10 @@
 
 /* What each kind's sources are, and how the pages call them: rrd_kinds.c. */
 enum rrd_kind { RRD_VM, RRD_VM_DISK, RRD_HOST, RRD_POOL, RRD_VM_PERF, RRD_KINDS };
-enum { RRD_FIELDS_MOST = 16 };
+enum {
+	RRD_FIELDS_MOST = 16,
+	RRD_POOL_LEAST_S = 10 /* pools are not asked more often, whatever the steps */
+};
 
 struct rrd_settings {
 	const char *folder;

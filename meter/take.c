@@ -351,10 +351,10 @@ static void
 draw_host(struct meter *m, const struct meter_host *h, const struct read_round *round)
 {
 	const struct read_host *n = &round->host;
-	const struct rrd_value values[] = { KNOWN(round->count), KNOWN(h->cpu_ns),
-		KNOWN(h->rx_bytes), KNOWN(h->tx_bytes), known(&n->user_ns),
-		known(&n->kernel_ns), known(&n->idle_ns), known(&n->iowait_ns),
-		known(&n->memory_total), known(&n->memory_free),
+	const struct rrd_value values[] = { KNOWN(round->before + round->count),
+		KNOWN(h->cpu_ns), KNOWN(h->rx_bytes), KNOWN(h->tx_bytes),
+		known(&n->user_ns), known(&n->kernel_ns), known(&n->idle_ns),
+		known(&n->iowait_ns), known(&n->memory_total), known(&n->memory_free),
 		{ (uint64_t)h->latency_us, h->latency_us > 0 } };
 
 	rrd_add(m->rrd, RRD_HOST, h->uuid, m->now.wall, values, ARRAY_LEN(values));
@@ -432,7 +432,7 @@ round_take(struct meter *m, struct meter_host *h, struct read_round *round)
 			draw_perf(m, vm);
 		}
 	}
-	if (round->all && m->rrd != NULL)
+	if (round->all && !round->more && m->rrd != NULL)
 		draw_host(m, h, round);
 }
 

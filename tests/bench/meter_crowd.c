@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * meter_crowd HOSTS EACH STEP_S: the collector's own code with so many simulated hosts of
- * so many guests, in virtual time; a round is one step of all of them.  Hosts and the
- * database answer at once and cost next to nothing; nothing is kept on disk or drawn.
+ * meter_crowd HOSTS EACH STEP_S: the collector's own code with so many made-up hosts of
+ * so many guests with a card and a disk, in virtual time; a round is one step of all of
+ * them. Hosts and the database answer at once and cost next to nothing; nothing is kept
+ * on disk or drawn.
  */
 #include "base/buf.h"
 #include "base/log.h"
@@ -18,6 +19,8 @@
 struct question {
 	int64_t ticket, host_id;
 	enum meter_lane_kind lane;
+	struct read_want *wants;
+	size_t want_count;
 };
 
 struct crowd {
@@ -49,8 +52,12 @@ ask(void *context, const struct meter_question *q)
 		c->questions = mem_resize(c->questions, c->question_room,
 		    sizeof(*c->questions));
 	}
+	struct read_want *wants = mem_array(q->want_count, sizeof(*wants));
+
+	if (q->want_count > 0)
+		memcpy(wants, q->wants, q->want_count * sizeof(*wants));
 	c->questions[c->question_count++] = (struct question){ q->ticket, q->host_id,
-		q->lane };
+		q->lane, wants, q->want_count };
 }
 
 static bool
@@ -75,6 +82,12 @@ uuid_of(char out[READ_UUID_MAX], size_t i)
 		out[at] = hex[i % 16];
 }
 
+static size_t
+number_of(const char *uuid)
+{
+	return (size_t)strtoul(uuid, NULL, 16);
+}
+
 /* Two vCPUs and a card each; all of it goes up by the microsecond. */
 static void
 guest_fill(const struct crowd *c, struct read_round *round, size_t i)
@@ -97,22 +110,59 @@ guest_fill(const struct crowd *c, struct read_round *round, size_t i)
 	vm->nics[0].rx_bytes = vm->nics[0].tx_bytes = used / 1000;
 }
 
-static void
-round_answer(struct crowd *c, const struct question *q)
+static struct meter_answer
+answer_of(const struct question *q, enum meter_answer_kind kind)
 {
-	struct meter_answer a = { .kind = ANSWER_ROUND,
+	return (struct meter_answer){ .kind = kind,
+		.ok = true,
 		.ticket = q->ticket,
 		.host_id = q->host_id,
 		.lane = q->lane };
+}
 
-	a.round =
-	    (struct read_round){ .arena = arena_new(), .simulated = true, .all = true };
-	a.round.list = arena_alloc(a.round.arena, c->each * sizeof(*a.round.list));
-	for (size_t i = 0; i < c->each; i++)
-		guest_fill(c, &a.round, (size_t)(q->host_id - 1) * c->each + i);
-	c->samples += a.round.count;
-	meter_take(c->meter, &a, moment_of(c));
-	arena_free(a.round.arena);
+static void
+round_answer(struct crowd *c, const struct question *q)
+{
+	struct meter_answer a = answer_of(q, ANSWER_ROUND);
+
+	for (size_t i = 0; i < c->each; i += READ_PIECE) {
+		size_t n = c->each - i < READ_PIECE ? c->each - i : READ_PIECE;
+		a.round = (struct read_round){ .arena = arena_new(),
+			.all = true,
+			.more = i + n < c->each,
+			.before = i };
+		a.round.list = arena_alloc(a.round.arena, n * sizeof(*a.round.list));
+		for (size_t g = i; g < i + n; g++)
+			guest_fill(c, &a.round, (size_t)(q->host_id - 1) * c->each + g);
+		c->samples += a.round.count;
+		meter_take(c->meter, &a, moment_of(c));
+		arena_free(a.round.arena);
+	}
+}
+
+/* Guest by guest, those whose disk is wanted. */
+static void
+guarded_answer(struct crowd *c, const struct question *q)
+{
+	uint64_t used = (uint64_t)(c->now - BEGIN) / 4000;
+	struct read_disk disk = { "vda", used, used, used, used, { used, true },
+		{ used, true }, { used, true } };
+
+	for (size_t i = 0; i < q->want_count; i++) {
+		struct meter_answer a = answer_of(q, ANSWER_ROUND);
+		struct read_vm vm = { .guarded = true,
+			.at = { c->now },
+			.disk_count = 1,
+			.disks = &disk,
+			.memory.rss = { used, true } };
+		if (q->wants[i].how != READ_FULL)
+			continue;
+		memcpy(vm.uuid, q->wants[i].uuid, sizeof(vm.uuid));
+		memcpy(a.uuid, vm.uuid, sizeof(a.uuid));
+		vm.domain_id = (int64_t)(number_of(vm.uuid) % c->each) + 1;
+		a.round = (struct read_round){ .list = &vm, .count = 1 };
+		meter_take(c->meter, &a, moment_of(c));
+	}
 }
 
 static void
@@ -124,14 +174,13 @@ questions_answer(struct crowd *c)
 	c->questions = NULL;
 	c->question_count = c->question_room = 0;
 	for (size_t i = 0; i < count; i++) {
-		struct meter_answer over = { .kind = ANSWER_OVER,
-			.ok = true,
-			.ticket = all[i].ticket,
-			.host_id = all[i].host_id,
-			.lane = all[i].lane };
+		struct meter_answer over = answer_of(&all[i], ANSWER_OVER);
 		if (all[i].lane == LANE_FAST)
 			round_answer(c, &all[i]);
+		else if (all[i].lane == LANE_GUARDED)
+			guarded_answer(c, &all[i]);
 		meter_take(c->meter, &over, moment_of(c));
+		free(all[i].wants);
 	}
 	free(all);
 }
@@ -153,15 +202,17 @@ inventory(const struct crowd *c)
 	b.limit = (size_t)512 << 20;
 	for (size_t h = 1; h <= c->hosts; h++)
 		buf_printf(&b,
-		    "h\t%zu\thost-%zu\tmade-up-%zu\ttest:///%zu\tt\t\\N\t\\N\n", h, h, h,
-		    h);
+		    "h\t%zu\thost-%zu\tmade-up-%zu\tmade-up:///%zu\tf\t\\N\t\\N\n", h, h,
+		    h, h);
 	for (size_t i = 0; i < c->hosts * c->each; i++) {
 		uuid_of(uuid, i);
 		buf_printf(&b, "v\t1\t%zu\t%s\t%zu\thost-%zu/%zu\t%lld\t\\N\tf\n",
-		    2 * i + 1000000, uuid, i / c->each + 1, i / c->each + 1,
+		    3 * i + 1000000, uuid, i / c->each + 1, i / c->each + 1,
 		    i % c->each + 1, BEGIN / NS_PER_US);
-		buf_printf(&b, "n\t1\t%zu\t%zu\t52:54:00:00:00:00\tf\n", 2 * i + 1000001,
-		    2 * i + 1000000);
+		buf_printf(&b,
+		    "n\t1\t%zu\t%zu\t52:54:00:00:00:00\tf\n"
+		    "d\t1\t%zu\t%zu\tvda\tf\n",
+		    3 * i + 1000001, 3 * i + 1000000, 3 * i + 1000002, 3 * i + 1000000);
 	}
 	buf_puts(&b, "end\n");
 	return buf_take(&b);

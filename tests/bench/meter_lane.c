@@ -9,49 +9,70 @@
 struct lane {
 	struct reader *reader;
 	bool guarded;
+	struct read_want *wants;
+	size_t count;
 };
 
 /* Guest by guest, as the collector does it. */
 static void
-guarded_round(struct reader *r, const struct read_round *guests)
+guarded_round(struct lane *l)
 {
-	for (size_t i = 0; i < guests->count; i++) {
-		struct read_want want = { .how = READ_FULL };
+	for (size_t i = 0; i < l->count; i++) {
 		struct read_round one;
 		struct err e = ERR_INIT;
 		unsigned ms = 0;
-		(void)snprintf(want.uuid, sizeof(want.uuid), "%s", guests->list[i].uuid);
-		if (reader_guest(r, &want, &one, &ms, &e) == READ_BUSY)
+		if (reader_guest(l->reader, &l->wants[i], &one, &ms, &e) == READ_BUSY)
 			(void)fprintf(stderr, "vm %s: its channel is taken for %u ms\n",
-			    want.uuid, ms);
+			    l->wants[i].uuid, ms);
 		read_round_done(&one);
 	}
+}
+
+static void
+goes_on(void *unused_context unused)
+{
+}
+
+/* For the guarded lane the guests are those of a first look. */
+static bool
+piece(void *context, struct read_round *round)
+{
+	struct lane *l = context;
+
+	if (l->guarded)
+		l->wants = mem_resize(l->wants, l->count + round->count,
+		    sizeof(*l->wants));
+	for (size_t i = 0; l->guarded && i < round->count; i++) {
+		struct read_want *want = &l->wants[l->count + i];
+		memset(want, 0, sizeof(*want));
+		memcpy(want->uuid, round->list[i].uuid, sizeof(want->uuid));
+		want->how = READ_FULL;
+	}
+	l->count += round->count;
+	read_round_done(round);
+	return true;
 }
 
 static uint64_t
 lane_round(void *context)
 {
 	struct lane *l = context;
-	static struct read_round known; /* the guests, from a first look */
-	const struct read_on nobody = { NULL, NULL };
-	struct read_round r = { .count = 0 };
+	const struct read_on on = { goes_on, piece, l };
 	struct err e = ERR_INIT;
-	uint64_t count;
 
-	if ((!l->guarded || known.count == 0) &&
-	    !reader_fast(l->reader, NULL, 0, &nobody, l->guarded ? &known : &r, &e))
+	if (!l->guarded)
+		l->count = 0;
+	if (l->count == 0 && !reader_fast(l->reader, NULL, 0, &on, &e))
 		(void)fprintf(stderr, "%s\n", e.text);
 	if (l->guarded)
-		guarded_round(l->reader, &known);
-	count = l->guarded ? known.count : r.count;
-	read_round_done(&r);
-	return count;
+		guarded_round(l);
+	return l->count;
 }
 
 int
 main(int argc, char **argv)
 {
-	struct lane l = { NULL, argc > 1 && strcmp(argv[1], "guarded") == 0 };
+	struct lane l = { .guarded = argc > 1 && strcmp(argv[1], "guarded") == 0 };
 	struct err e = ERR_INIT;
 	int status;
 
@@ -65,6 +86,7 @@ main(int argc, char **argv)
 	}
 	status = bench_serve(lane_round, &l,
 	    argc > 3 ? (pid_t)strtol(argv[3], NULL, 10) : 0);
+	free(l.wants);
 	reader_close(l.reader);
 	return status;
 }
