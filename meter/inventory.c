@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* inventory: which hosts and guests there are, as the provisioning core keeps them */
 #include "meter/inventory.h"
+#include "base/buf.h"
 #include "base/counter.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -567,26 +568,40 @@ line_read(struct inventory *in, struct account_rule **rules, struct meter_vm **v
 	}
 }
 
+/* A copy of the next line, which is split there: the text itself goes to the disk as it
+ * is.  False: it was the last one. */
+static bool
+line_next(const char **rest, struct buf *line)
+{
+	size_t length = strcspn(*rest, "\n");
+
+	buf_clear(line);
+	buf_add(line, *rest, length);
+	*rest += length + ((*rest)[length] == '\n');
+	return length > 0;
+}
+
 bool
-inventory_apply(struct inventory *in, char *snapshot, struct err *e)
+inventory_apply(struct inventory *in, const char *snapshot, struct err *e)
 {
 	size_t length = strlen(snapshot);
 	struct account_rule *rules = NULL;
 	struct meter_vm *vm = NULL;
-	char *rest = snapshot;
-	char *line;
+	const char *rest = snapshot;
+	struct buf line = BUF_INIT;
 
 	/* The last line says that it is whole. */
 	if (length < 4 || strcmp(snapshot + length - 4, "end\n") != 0)
 		return err_set(e, ERR_INPUT, "the snapshot of the inventory is torn");
 	all_unlist(in);
-	while ((line = strsep(&rest, "\n")) != NULL && *line != '\0') {
+	while (line_next(&rest, &line)) {
 		char *value[VALUES_MOST] = { NULL };
-		size_t n = line_split(line, value, VALUES_MOST);
+		size_t n = line_split(line.data, value, VALUES_MOST);
 		if (value[0] != NULL && value[0][1] == '\0' &&
 		    n == values_of(value[0][0]))
 			line_read(in, &rules, &vm, value);
 	}
+	buf_done(&line);
 	vms_drop(in);
 	hosts_drop(in);
 	rules_free(in->rules);
@@ -597,10 +612,9 @@ inventory_apply(struct inventory *in, char *snapshot, struct err *e)
 void
 inventory_done(struct inventory *in)
 {
-	char nothing[] = "end\n";
 	struct err e = ERR_INIT;
 
-	if (!inventory_apply(in, nothing, &e))
+	if (!inventory_apply(in, "end\n", &e))
 		log_error("%s", e.text); /* cannot be: it is whole */
 	tables_free(in);
 	rules_free(in->rules);

@@ -100,10 +100,11 @@ struct inventory {
 };
 
 /*
- * Takes a snapshot in (store.h says what it looks like), which it changes; a resource
- * that is new is not loaded yet.  ERR_INPUT for a text that is torn: nothing is changed.
+ * Takes a snapshot in (store.h says what it looks like); a resource that is new is not
+ * loaded yet.  ERR_INPUT for a text that is torn: nothing is changed.
  */
-must_check bool inventory_apply(struct inventory *in, char *snapshot, struct err *e);
+must_check bool inventory_apply(struct inventory *in, const char *snapshot,
+    struct err *e);
 
 struct meter_vm *inventory_vm(struct inventory *in, const char *uuid);
 struct meter_host *inventory_host(struct inventory *in, int64_t id);

@@ -170,6 +170,8 @@ main(int argc, char **argv)
 	int status_code;
 
 	(void)mallopt(M_ARENA_MAX, 2);
+	/* What a round or an answer of the database took goes back to the system. */
+	(void)mallopt(M_MMAP_THRESHOLD, 128 * 1024);
 	if (!reader_init(&e)) {
 		log_error("%s", e.text);
 		return 1;

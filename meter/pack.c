@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pack: samples of one object.  The first is written as it is, each other as how far it is
- * from the first one: counters and gauges of two minutes differ by little.  Numbers are
- * bytes of seven bits, the lowest first; the eighth says that more follow.
+ * pack: samples of one object.  The first is written as it is, each other as how far it
+ * is from the first one: counters and gauges of two minutes differ by little.  Numbers
+ * are bytes of seven bits, the lowest first; the eighth says that more follow.
  */
 #include "meter/pack.h"
 #include "base/mem.h"
@@ -10,7 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROOM_STEP = 64, NUMBER_MOST = 10, SAMPLE_MOST = (2 + PACK_VALUES_MOST) * NUMBER_MOST };
+enum {
+	ROOM_STEP = 64,
+	NUMBER_MOST = 10,
+	SAMPLE_MOST = (2 + PACK_VALUES_MOST) * NUMBER_MOST
+};
 
 static_assert(SAMPLE_MOST * 255 + ROOM_STEP < UINT16_MAX, "any number of them has room");
 

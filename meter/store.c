@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VALUES_MOST = 33, WINDOW_VALUES = 33 };
+enum { VALUES_MOST = 33, WINDOW_VALUES = 33, SNAPSHOT_MOST = 512 * 1024 * 1024 };
 
 static const char *const series_names[] = { "vm", "nic", "volume" };
 
@@ -127,6 +127,7 @@ snapshot_run(struct db *db, struct store_job *job)
 {
 	struct buf out = BUF_INIT;
 
+	out.limit = SNAPSHOT_MOST;
 	job->ok = partition_keep(db, &job->e) &&
 	    db_transaction(db, snapshot_read, &out, &job->e);
 	if (job->ok && !buf_ok(&out))
@@ -148,6 +149,9 @@ last_run(struct db *db, struct store_job *job)
 	if (job->ok) {
 		rows_put(&out, r, NULL);
 		buf_putc(&out, '\n');
+		/* Half of them would be worse than none: the others would begin anew. */
+		job->ok = buf_ok(&out) ||
+		    err_set(&job->e, ERR_LIMIT, "the newest rows are too many");
 		job->text = buf_take(&out);
 	}
 	buf_done(&out);

@@ -12,7 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DRAIN_GROUP = 500, CLOSED_MOST = 1000000 };
+enum {
+	DRAIN_GROUP = 500,
+	CLOSED_MOST = 1000000,
+	KEEP_GROUP = 4096,  /* rows of one transaction on this machine's disk */
+	JOB_MOST = 4096,    /* rows of open windows that go to the database together */
+	LOAD_GROUP = 10000, /* resources whose newest rows are asked for together */
+};
 
 #define WRITE_NS (1 * NS_PER_S)          /* rows are gathered so long */
 #define SLOW_NS (3 * NS_PER_S)           /* a job that takes longer: it is away */
@@ -214,8 +220,9 @@ unloaded_add(void *context, struct series *s)
 {
 	struct ids *ids = context;
 
-	if (s->loaded)
-		return;
+	if (s->loaded || ids->count >= LOAD_GROUP)
+		return; /* the others come next */
+	s->asked = true;
 	buf_printf(&ids->text, "%s%lld", ids->count++ > 0 ? "," : "",
 	    (long long)s->resource_id);
 }
@@ -234,12 +241,6 @@ load_rest(void *context, struct series *s)
 }
 
 static void
-asked_mark(void *unused_context unused, struct series *s)
-{
-	s->asked = !s->loaded;
-}
-
-static void
 load_answer(struct meter *m, struct store_job *job)
 {
 	char *rest = job->text;
@@ -249,8 +250,9 @@ load_answer(struct meter *m, struct store_job *job)
 		if (*line != '\0')
 			load_line(m, line);
 	inventory_each(&m->in, load_rest, m);
-	if (m->in.unloaded == 0)
-		kept_forget(m);
+	if (m->in.unloaded > 0)
+		return; /* the next group */
+	kept_forget(m);
 	/* Their counters waited: they are looked at now. */
 	lanes_all_wanted(m);
 }
@@ -295,11 +297,18 @@ closed_drop(struct meter *m, size_t count)
 	memmove(m->closed, m->closed + count, m->closed_count * sizeof(*m->closed));
 }
 
+/* Rows that go to the disk together, and the series that they are of (NULL: closed). */
 struct gather {
+	struct meter *m;
+	struct store_job *job; /* NULL, or where they go next */
 	struct keep_row *rows;
 	struct series **series;
 	size_t count, room;
+	bool ok;
+	struct err e;
 };
+
+static void gathered_keep(struct gather *g);
 
 static void
 gather_add(struct gather *g, const struct keep_row *row, struct series *s)
@@ -317,12 +326,15 @@ static void
 dirty_gather(void *context, struct series *s)
 {
 	struct keep_row row = { .kind = STORE_WINDOW, .order = s->through.ns };
+	struct gather *g = context;
 
-	if (!s->dirty)
+	if (!s->dirty || !g->ok)
 		return;
+	if (g->count >= KEEP_GROUP)
+		gathered_keep(g);
 	keep_key(row.key, s);
 	row.line = store_line(s);
-	gather_add(context, &row, s);
+	gather_add(g, &row, s);
 }
 
 static void
@@ -356,6 +368,12 @@ is_due(const struct meter *m, const struct series *s)
 	    m->now.mono.ns >= s->refused_until.ns && s->round != m->round;
 }
 
+static bool
+has_room(const struct meter *m)
+{
+	return m->flight.sent_count < JOB_MOST;
+}
+
 /* Takes the line over. */
 static void
 sent_add(struct meter *m, struct store_job *job, struct series *s, char *line)
@@ -374,21 +392,25 @@ sent_add(struct meter *m, struct store_job *job, struct series *s, char *line)
 /* What was gathered of series is kept, or is not: then it stays dirty, and goes to the
  * database all the same.  With a job at hand the same lines are written there. */
 static void
-gathered_done(struct meter *m, const struct gather *g, size_t own, bool ok,
-    struct store_job *job)
+gathered_keep(struct gather *g)
 {
-	for (size_t i = 0; i < own; i++) {
+	struct meter *m = g->m;
+
+	g->ok = g->count == 0 || keep_put(m->keep, g->rows, g->count, &g->e);
+	for (size_t i = 0; i < g->count; i++) {
 		struct series *s = g->series[i];
 		char *line = (char *)(uintptr_t)g->rows[i].line;
-		if (s != NULL)
-			s->dirty = !ok;
-		if (s != NULL && job != NULL && is_due(m, s))
-			sent_add(m, job, s, line);
+		if (s == NULL)
+			continue; /* its line stays with the closed row */
+		s->dirty = !g->ok;
+		if (g->job != NULL && is_due(m, s) && has_room(m))
+			sent_add(m, g->job, s, line);
 		else
 			free(line);
 	}
-	for (size_t i = 0; ok && i < m->closed_count; i++)
+	for (size_t i = 0; g->ok && i < m->closed_count; i++)
 		m->closed[i].kept = true;
+	g->count = 0;
 }
 
 /* Everything that has changed, durable on this machine: from here on a restart knows it.
@@ -396,32 +418,32 @@ gathered_done(struct meter *m, const struct gather *g, size_t own, bool ok,
 static void
 rows_keep(struct meter *m, struct store_job *job)
 {
-	struct gather g = { .count = 0 };
-	struct err e = ERR_INIT;
-	size_t own;
-	bool ok;
+	struct gather g = { .m = m, .job = job, .ok = true, .e = ERR_INIT };
+	bool any;
 
 	m->keep_at.ns = m->now.mono.ns + WRITE_NS;
 	if (!m->changed || m->keep == NULL ||
 	    (m->keep_failing && m->now.mono.ns < m->keep_retry.ns))
 		return;
-	inventory_each(&m->in, dirty_gather, &g);
-	own = g.count;
+	/* What is over first: a kill must not leave what came after it alone. */
 	for (size_t i = 0; i < m->closed_count; i++)
 		if (!m->closed[i].kept)
 			gather_add(&g, &m->closed[i].row, NULL);
-	ok = g.count == 0 || keep_put(m->keep, g.rows, g.count, &e);
-	m->changed = !ok;
-	gathered_done(m, &g, own, ok, job);
-	if (!ok) {
+	any = g.count > 0;
+	inventory_each(&m->in, dirty_gather, &g);
+	any = any || g.count > 0;
+	if (g.ok)
+		gathered_keep(&g);
+	m->changed = !g.ok;
+	if (!g.ok) {
 		/* From here on the database may have rows that are newer than those here.
 		 */
 		keep_snapshot_forget(m->keep);
 		m->snapshot_hash = 0;
 		m->kept_newest = false;
 		m->keep_retry.ns = m->now.mono.ns + KEEP_RETRY_NS;
-		keep_trouble(m, e.text);
-	} else if (g.count > 0)
+		keep_trouble(m, g.e.text);
+	} else if (any)
 		keep_fine(m);
 	free(g.rows);
 	free(g.series);
@@ -473,7 +495,6 @@ load_start(struct meter *m)
 	struct ids ids = { .text = BUF_INIT, .count = 0 };
 
 	inventory_each(&m->in, unloaded_add, &ids);
-	inventory_each(&m->in, asked_mark, NULL);
 	job->ids = buf_take(&ids.text);
 	job_start(m, job);
 }
@@ -503,7 +524,7 @@ unsent_add(void *context, struct series *s)
 {
 	struct meter *m = context;
 
-	if (is_due(m, s))
+	if (is_due(m, s) && has_room(m))
 		sent_add(m, m->flight.job, s, store_line(s));
 }
 
@@ -539,10 +560,12 @@ write_start(struct meter *m)
 	for (struct meter_host *h = m->in.hosts; h != NULL; h = h->next)
 		if (h->contact_dirty)
 			contact_add(job, h);
-	wishes_add(m, job);
+	if (has_room(m)) /* else their rows may not be among these */
+		wishes_add(m, job);
 	f->job = NULL;
 	m->urgent = false;
-	m->write.ns = m->now.mono.ns + WRITE_NS;
+	/* Those that had no room are written as soon as these are. */
+	m->write.ns = m->now.mono.ns + (has_room(m) ? WRITE_NS : 0);
 	if (job->row_count > 0)
 		job_start(m, job);
 	else
@@ -658,14 +681,13 @@ refresh_answer(struct meter *m, struct store_job *job)
 	int64_t wait = REFRESH_SHARE * cost;
 	uint64_t hash = counter_epoch(job->text);
 	bool fresh = m->keep != NULL && hash != m->snapshot_hash;
-	scoped_free char *text = fresh ? mem_strdup(job->text) : NULL;
 	struct err e = ERR_INIT;
 
 	m->refresh.ns = m->now.mono.ns + (wait > m->set.step_ns ? wait : m->set.step_ns);
 	if (!inventory_apply(&m->in, job->text, &e))
 		log_error("%s", e.text);
 	else if (fresh)
-		snapshot_keep(m, text, hash);
+		snapshot_keep(m, job->text, hash);
 }
 
 static void

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Samples come back as they were put in, whatever they are. */
-#include "meter/pack.h"
 #include "base/attr.h"
+#include "meter/pack.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
