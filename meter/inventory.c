@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "meter/line.h"
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -404,6 +405,12 @@ vm_read(struct inventory *in, char **value, const struct window_rule *rule)
 	return v;
 }
 
+static struct meter_device *
+device_new(enum series_kind kind)
+{
+	return mem_alloc(offsetof(struct meter_device, series) + series_size(kind));
+}
+
 /* n|d account id vm_id name fresh */
 static void
 device_read(struct inventory *in, struct meter_vm *v, char **value,
@@ -417,7 +424,7 @@ device_read(struct inventory *in, struct meter_vm *v, char **value,
 	while (d != NULL && d->series.resource_id != id)
 		d = d->next;
 	if (d == NULL) {
-		d = mem_alloc(sizeof(*d));
+		d = device_new(card ? SERIES_NIC : SERIES_VOLUME);
 		d->next = *list;
 		*list = d;
 		series_begin(in, &d->series, card ? SERIES_NIC : SERIES_VOLUME, id,

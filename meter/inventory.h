@@ -51,9 +51,9 @@ struct meter_host {
 /* A network card (named by its address) or a disk (named by its target). */
 struct meter_device {
 	struct meter_device *next;
-	struct series series;
 	bool listed;
 	char name[INVENTORY_NAME_MAX];
+	struct series series; /* the last: only as much of it as its kind needs */
 };
 
 /* The run of the guest's process that the provisioning core has written down. */
@@ -68,6 +68,7 @@ struct meter_vm {
 	struct meter_vm *next_on_host; /* same host */
 	char uuid[READ_UUID_MAX];
 	bool listed : 1, quarantined : 1, has_rss : 1, has_guest_free : 1;
+	bool alone : 1; /* a call hung that was about it and others */
 	uint8_t urgent; /* bits of the lanes that should ask it at once */
 	int64_t host_id;
 	struct meter_run run;

@@ -136,6 +136,7 @@ wants_make(const struct meter *m, struct meter_lane *lane, bool partial)
 			continue;
 		(void)snprintf(w->uuid, sizeof(w->uuid), "%s", v->uuid);
 		w->how = how_of(m, lane, v);
+		w->alone = v->alone;
 		lane->want_count++;
 		v->urgent &= (uint8_t)~bit;
 	}
@@ -305,6 +306,22 @@ site_watch(struct meter *m, struct meter_lane *lane, int64_t for_ns)
 	lane_failed(m, lane);
 }
 
+/* One of them hangs.  They are asked at once, each alone, by another connection, where
+ * that one's channel tells that it is taken. */
+static void
+group_part(struct meter *m, struct meter_lane *lane, const struct meter_progress *at)
+{
+	for (size_t i = at->guest; i < at->guest + at->together; i++) {
+		struct meter_vm *v = i < lane->want_count
+		    ? inventory_vm(&m->in, lane->wants[i].uuid)
+		    : NULL;
+		if (v != NULL)
+			v->alone = true;
+	}
+	lane_abandon(m, lane);
+	lane_set(m, lane, m->now.mono);
+}
+
 static void
 guarded_watch(struct meter *m, struct meter_lane *lane, const struct meter_progress *at,
     int64_t for_ns)
@@ -322,6 +339,10 @@ guarded_watch(struct meter *m, struct meter_lane *lane, const struct meter_progr
 			lane_abandon(m, lane);
 			lane_failed(m, lane);
 		}
+		return;
+	}
+	if (at->together > 1) {
+		group_part(m, lane, at);
 		return;
 	}
 	if (v != NULL)
@@ -398,6 +419,9 @@ static void
 lane_over(struct meter *m, struct meter_lane *lane, const struct meter_answer *a)
 {
 	lane->ticket = 0;
+	free(lane->wants);
+	lane->wants = NULL;
+	lane->want_count = 0;
 	if (!a->ok) {
 		if (lane->kind == LANE_FAST)
 			host_failed(m, lane->host, a->error);
@@ -420,11 +444,15 @@ answer_take(struct meter *m, struct meter_lane *lane, struct meter_answer *a)
 	switch (a->kind) {
 	case ANSWER_ROUND:
 		round_take(m, lane->host, &a->round);
-		if (v != NULL && lane->kind == LANE_GUARDED)
+		if (v != NULL && lane->kind == LANE_GUARDED) {
+			v->alone = false;
 			guest_idle(m, v);
+		}
 		break;
 	case ANSWER_BUSY:
-		if (v != NULL && (int64_t)a->busy_ms * NS_PER_MS >= BLOCKED_NS)
+		/* One that a call hung on has begun a little later than the call. */
+		if (v != NULL &&
+		    (int64_t)a->busy_ms * NS_PER_MS >= BLOCKED_NS / (v->alone ? 2 : 1))
 			guest_blocked(m, v, lane->host, (int64_t)a->busy_ms * NS_PER_MS);
 		break;
 	case ANSWER_IDLE:

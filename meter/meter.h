@@ -37,6 +37,7 @@ struct meter_progress {
 	size_t guest;
 	struct mono since;
 	bool connecting; /* which may take longer than an answer */
+	size_t together; /* so many guests from that one on are asked by one call */
 };
 
 enum meter_answer_kind {

@@ -11,7 +11,7 @@
 #include <string.h>
 
 enum {
-	ROOM_STEP = 64,
+	ROOM_STEP = 32,
 	NUMBER_MOST = 10,
 	SAMPLE_MOST = (2 + PACK_VALUES_MOST) * NUMBER_MOST
 };

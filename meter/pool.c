@@ -153,41 +153,42 @@ task_connect(struct pool *p, struct task *t, struct err *e)
 	return true;
 }
 
-static bool
-guest_step(struct pool *p, struct task *t, size_t i, struct err *e)
+static void
+guest_tell(struct pool *p, struct task *t, const struct read_want *want,
+    const struct read_told *told)
 {
-	struct message m = { .is_event = false };
-	struct meter_answer *a = &m.answer;
-	const struct read_want *want = &t->wants[i];
+	struct message m = { .answer = { .round = told->round,
+				 .busy_ms = told->busy_ms } };
+	bool news = want->how != READ_PULSE; /* that it is alive is none */
 
-	(void)snprintf(a->uuid, sizeof(a->uuid), "%s", want->uuid);
-	switch (reader_guest(t->reader, want, &a->round, &a->busy_ms, e)) {
-	case READ_BUSY:
-		a->kind = ANSWER_BUSY;
-		break;
-	case READ_DONE:
-		a->kind = want->how == READ_FULL ? ANSWER_ROUND : ANSWER_IDLE;
-		if (want->how == READ_PULSE)
-			return true; /* nothing new */
-		break;
-	case READ_LOST:
+	(void)snprintf(m.answer.uuid, sizeof(m.answer.uuid), "%s", want->uuid);
+	m.answer.kind = told->word == READ_BUSY ? ANSWER_BUSY
+	    : want->how == READ_FULL            ? ANSWER_ROUND
+						: ANSWER_IDLE;
+	if (told->word == READ_BUSY || (told->word == READ_DONE && news))
+		(void)task_tell(p, t, &m); /* given up: the next step sees it */
+}
+
+static bool
+guests_step(struct pool *p, struct task *t, size_t first, size_t count, struct err *e)
+{
+	struct read_told told[READ_GROUP];
+
+	if (!reader_guests(t->reader, t->wants + first, count, told, e))
 		return false;
-	case READ_GONE:
-	default:
-		return true;
-	}
-	(void)task_tell(p, t, &m); /* given up: the next step sees it */
+	for (size_t i = 0; i < count; i++)
+		guest_tell(p, t, &t->wants[first + i], &told[i]);
 	return true;
 }
 
 /* False: this call was given up while it hung. */
 static bool
-progress_set(struct pool *p, struct task *t, size_t guest)
+progress_set(struct pool *p, struct task *t, size_t guest, size_t together)
 {
 	bool wanted;
 
 	lock(p);
-	t->at = (struct meter_progress){ guest, clock_mono(), false };
+	t->at = (struct meter_progress){ guest, clock_mono(), false, together };
 	wanted = !t->abandoned;
 	unlock(p);
 	return wanted;
@@ -204,7 +205,23 @@ goes_on(void *context)
 {
 	struct pace *p = context;
 
-	(void)progress_set(p->pool, p->task, 0); /* given up: seen at its end */
+	(void)progress_set(p->pool, p->task, 0, 1); /* given up: seen at its end */
+}
+
+/* Some guests a call: on the way to a host that costs more than what they say. */
+static bool
+guests_run(struct pool *p, struct task *t, struct err *e)
+{
+	size_t n;
+
+	for (size_t i = 0; i < t->want_count; i += n) {
+		n = reader_group(t->wants + i, t->want_count - i);
+		if (!progress_set(p, t, i, n))
+			return true;
+		if (!guests_step(p, t, i, n, e))
+			return false;
+	}
+	return true;
 }
 
 static bool
@@ -232,10 +249,7 @@ task_run(struct pool *p, struct task *t, struct err *e)
 		return reader_fast(t->reader, t->wants, t->want_count, &on, e);
 	if (t->line->lane == LANE_SITE)
 		return reader_site(t->reader, &m.answer.site, e) && task_tell(p, t, &m);
-	for (size_t i = 0; i < t->want_count && progress_set(p, t, i); i++)
-		if (!guest_step(p, t, i, e))
-			return false;
-	return true;
+	return guests_run(p, t, e);
 }
 
 static void
@@ -344,7 +358,7 @@ worker(void *context)
 			(void)pthread_cond_wait(&p->work, &p->lock);
 		t->reader = t->line->reader;
 		t->line->reader = NULL;
-		t->at = (struct meter_progress){ 0, clock_mono(), true };
+		t->at = (struct meter_progress){ 0, clock_mono(), true, 0 };
 		t->next = p->under_way;
 		p->under_way = t;
 		unlock(p);

@@ -791,9 +791,11 @@ static void
 guest_take(struct reader *r, struct read_round *out, const char *uuid,
     virDomainStatsRecordPtr record)
 {
-	struct read_vm *vm = &out->list[0];
 	const struct stats *s = &r->stats;
+	struct read_vm *vm;
 
+	round_begin(r, out, 1);
+	vm = &out->list[0];
 	memset(vm, 0, sizeof(*vm));
 	(void)snprintf(vm->uuid, sizeof(vm->uuid), "%s", uuid);
 	vm->domain_id = (int64_t)virDomainGetID(record->dom);
@@ -807,51 +809,103 @@ guest_take(struct reader *r, struct read_round *out, const char *uuid,
 	out->count = 1;
 }
 
-/* Two guests never share a call: one that hangs would take the other with it. */
-static enum read_word
-guest_ask(struct reader *r, virDomainPtr d, const struct read_want *want,
-    struct read_round *out)
+size_t
+reader_group(const struct read_want *wants, size_t count)
 {
-	virDomainStatsRecordPtr *list = NULL;
-	virDomainPtr one[2] = { d, NULL };
-	const unsigned what = want->how == READ_PULSE ? VIR_DOMAIN_STATS_DIRTYRATE
-						      : VIR_DOMAIN_STATS_BLOCK |
-		VIR_DOMAIN_STATS_BALLOON | VIR_DOMAIN_STATS_VCPU | VIR_DOMAIN_STATS_PERF;
-	int n = virDomainListGetStats(one, what, &list,
-	    VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
+	size_t n = 1;
 
-	if (n == 1 && want->how == READ_FULL &&
-	    virDomainGetID(list[0]->dom) != (unsigned)-1) {
-		round_begin(r, out, 1);
-		guest_take(r, out, want->uuid, list[0]);
-	}
-	virDomainStatsRecordListFree(list);
-	return n == 1 ? READ_DONE : READ_GONE;
+	if (wants[0].alone || wants[0].how == READ_LOOK)
+		return 1;
+	while (n < count && n < READ_GROUP && wants[n].how == wants[0].how &&
+	    !wants[n].alone)
+		n++;
+	return n;
 }
 
-enum read_word
-reader_guest(struct reader *r, const struct read_want *want, struct read_round *out,
-    unsigned *busy_ms, struct err *e)
+/* What libvirtd knows without asking the guest.  A background job leaves queries through.
+ */
+static void
+guest_look(struct known *k, struct read_told *told)
 {
 	virDomainControlInfo control;
-	struct known *k = known_guest(r, want->uuid);
-	enum read_word word = READ_GONE;
 
-	*out = (struct read_round){ .simulated = r->simulated };
-	if (k->guest != NULL && virDomainGetControlInfo(k->guest, &control, 0) == 0) {
-		/* A background job leaves queries through. */
-		bool idle = control.state == VIR_DOMAIN_CONTROL_OK ||
-		    control.state == VIR_DOMAIN_CONTROL_JOB;
-		*busy_ms = (unsigned)control.stateTime;
-		word = !idle                 ? READ_BUSY
-		    : want->how == READ_LOOK ? READ_DONE
-					     : guest_ask(r, k->guest, want, out);
+	if (k->guest == NULL || virDomainGetControlInfo(k->guest, &control, 0) != 0)
+		return;
+	told->busy_ms = (unsigned)control.stateTime;
+	told->word = control.state == VIR_DOMAIN_CONTROL_OK ||
+		control.state == VIR_DOMAIN_CONTROL_JOB
+	    ? READ_DONE
+	    : READ_BUSY;
+}
+
+static void
+record_take(struct reader *r, const struct read_want *wants, size_t count,
+    struct read_told *told, virDomainStatsRecordPtr record)
+{
+	char uuid[READ_UUID_MAX];
+	size_t i = 0;
+
+	if (!uuid_of(record->dom, uuid))
+		return;
+	while (i < count && strcmp(wants[i].uuid, uuid) != 0)
+		i++;
+	if (i == count)
+		return;
+	told[i].word = READ_DONE;
+	if (wants[i].how == READ_FULL && virDomainGetID(record->dom) != (unsigned)-1)
+		guest_take(r, &told[i].round, uuid, record);
+}
+
+/* Those that are idle; who is not in the answer is gone. */
+static void
+guests_ask(struct reader *r, const struct read_want *wants, size_t count,
+    struct read_told *told, virDomainPtr *idle)
+{
+	virDomainStatsRecordPtr *list = NULL;
+	const unsigned what = wants[0].how == READ_PULSE ? VIR_DOMAIN_STATS_DIRTYRATE
+							 : VIR_DOMAIN_STATS_BLOCK |
+		VIR_DOMAIN_STATS_BALLOON | VIR_DOMAIN_STATS_VCPU | VIR_DOMAIN_STATS_PERF;
+	int n;
+
+	for (size_t i = 0; i < count; i++)
+		if (told[i].word == READ_DONE)
+			told[i].word = READ_GONE;
+	n = virDomainListGetStats(idle, what, &list,
+	    VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
+	for (int i = 0; i < n; i++)
+		record_take(r, wants, count, told, list[i]);
+	if (n >= 0)
+		virDomainStatsRecordListFree(list);
+}
+
+bool
+reader_guests(struct reader *r, const struct read_want *wants, size_t count,
+    struct read_told *told, struct err *e)
+{
+	struct known *known[READ_GROUP];
+	virDomainPtr idle[READ_GROUP + 1] = { NULL };
+	size_t n = 0;
+	bool gone = false;
+
+	for (size_t i = 0; i < count; i++) {
+		told[i] = (struct read_told){ .word = READ_GONE,
+			.round.simulated = r->simulated };
+		known[i] = known_guest(r, wants[i].uuid);
+		guest_look(known[i], &told[i]);
+		if (told[i].word == READ_DONE)
+			idle[n++] = known[i]->guest;
 	}
-	if (word != READ_GONE)
-		return word;
-	guest_forget(k);
-	if (virConnectIsAlive(r->link) == 1)
-		return READ_GONE;
-	(void)fail(e, "guests of", r->uri);
-	return READ_LOST;
+	if (n > 0 && wants[0].how != READ_LOOK)
+		guests_ask(r, wants, count, told, idle);
+	for (size_t i = 0; i < count; i++) {
+		if (told[i].word != READ_GONE)
+			continue;
+		guest_forget(known[i]);
+		gone = true;
+	}
+	if (!gone || virConnectIsAlive(r->link) == 1)
+		return true;
+	for (size_t i = 0; i < count; i++)
+		read_round_done(&told[i].round);
+	return fail(e, "guests of", r->uri);
 }

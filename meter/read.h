@@ -134,6 +134,7 @@ enum read_how {
 };
 struct read_want {
 	char uuid[READ_UUID_MAX];
+	bool alone; /* by a call of its own: one hung that it was asked in with others */
 	enum read_how how;
 };
 
@@ -174,15 +175,24 @@ must_check bool reader_fast(struct reader *r, const struct read_want *wants, siz
 must_check bool reader_site(struct reader *r, struct read_site *out, struct err *e);
 
 /*
- * Guarded lane, one guest: what needs its monitor, if its control channel is idle.  A
- * guest that hangs just after it said so holds this call for as long as it hangs: the
- * caller must be able to do without this thread and this reader.
+ * Guarded lane: what needs the monitors of some guests, of those whose control channel is
+ * idle, by one call.  A guest that hangs just after it said so holds this call for as
+ * long as it hangs: the caller must be able to do without this thread and this reader,
+ * and asks the others alone (docs/decisions/056).  All are wanted alike.
  */
+enum { READ_GROUP = 8 };
 enum read_word {
-	READ_DONE, /* out has it, or nothing for a pulse */
-	READ_BUSY, /* its channel is taken since *busy_ms: not asked */
+	READ_DONE, /* the round has it, or nothing for a look or a pulse */
+	READ_BUSY, /* its channel is taken since busy_ms: not asked */
 	READ_GONE, /* it does not run here */
-	READ_LOST  /* the connection is no more: e says why */
 };
-enum read_word reader_guest(struct reader *r, const struct read_want *want,
-    struct read_round *out, unsigned *busy_ms, struct err *e);
+struct read_told {
+	enum read_word word;
+	unsigned busy_ms;
+	struct read_round round; /* the receiver's */
+};
+/* How many of the wants, from the first on, may share a call. */
+size_t reader_group(const struct read_want *wants, size_t count);
+/* told gets an answer for each of them.  False: the connection is no more, e says why. */
+must_check bool reader_guests(struct reader *r, const struct read_want *wants,
+    size_t count, struct read_told *told, struct err *e);

@@ -43,8 +43,7 @@ enum {
 struct object {
 	struct object *next;
 	struct pack samples;
-	int64_t slot; /* of the gathering period, when it is handed on */
-	enum rrd_kind kind : 8;
+	uint8_t kind;
 	uint8_t idle; /* periods without a value */
 	bool met;     /* the file's own last time is known to the thread */
 	char uuid[];
@@ -442,7 +441,7 @@ object_hand(struct rrd_store *r, struct object *o)
 		return;
 	b = mem_alloc(sizeof(*b));
 	b->what = BATCH_VALUES;
-	b->kind = o->kind;
+	b->kind = (enum rrd_kind)o->kind;
 	(void)snprintf(b->uuid, sizeof(b->uuid), "%s", o->uuid);
 	b->first = !o->met;
 	b->samples = o->samples; /* its last time stays with the object */
@@ -451,15 +450,12 @@ object_hand(struct rrd_store *r, struct object *o)
 	batch_hand(r, b);
 }
 
-static uint64_t
-hash_of(enum rrd_kind kind, const char *uuid)
-{
-	return counter_epoch(uuid) + (uint64_t)kind;
-}
-
+/* When in the gathering period it is handed on. */
 static int64_t
-slot_of(uint64_t hash)
+slot_of(int kind, const char *uuid)
 {
+	uint64_t hash = counter_epoch(uuid) + (uint64_t)kind;
+
 	return (int64_t)(hash % (uint64_t)GATHER_NS);
 }
 
@@ -474,7 +470,7 @@ bucket_of(const struct rrd_store *r, int64_t slot)
 static void
 object_link(struct rrd_store *r, struct object *o)
 {
-	struct object **bucket = bucket_of(r, o->slot);
+	struct object **bucket = bucket_of(r, slot_of(o->kind, o->uuid));
 
 	o->next = *bucket;
 	*bucket = o;
@@ -501,11 +497,10 @@ buckets_grow(struct rrd_store *r)
 static struct object *
 object_find(struct rrd_store *r, enum rrd_kind kind, const char *uuid)
 {
-	struct object *o = r->bucket_count > 0
-	    ? *bucket_of(r, slot_of(hash_of(kind, uuid)))
-	    : NULL;
+	struct object *o = r->bucket_count > 0 ? *bucket_of(r, slot_of(kind, uuid))
+					       : NULL;
 
-	while (o != NULL && (o->kind != kind || strcmp(o->uuid, uuid) != 0))
+	while (o != NULL && (o->kind != (uint8_t)kind || strcmp(o->uuid, uuid) != 0))
 		o = o->next;
 	return o;
 }
@@ -518,8 +513,7 @@ object_make(struct rrd_store *r, enum rrd_kind kind, const char *uuid)
 
 	if (r->object_count >= r->bucket_count)
 		buckets_grow(r);
-	o->kind = kind;
-	o->slot = slot_of(hash_of(kind, uuid));
+	o->kind = (uint8_t)kind;
 	memcpy(o->uuid, uuid, length);
 	object_link(r, o);
 	r->object_count++;
@@ -723,7 +717,7 @@ bucket_tick(struct rrd_store *r, struct object **at, struct mono then, struct mo
 {
 	while (*at != NULL) {
 		struct object *o = *at;
-		if (slot_passed(o->slot, then.ns, now.ns)) {
+		if (slot_passed(slot_of(o->kind, o->uuid), then.ns, now.ns)) {
 			o->idle = o->samples.count == 0 ? (uint8_t)(o->idle + 1) : 0;
 			object_hand(r, o);
 		}
@@ -801,7 +795,7 @@ rrd_wanted(struct rrd_store *r, const char *uuid)
 		object_hand(r, o);
 		b = mem_alloc(sizeof(*b));
 		b->what = BATCH_SHOW;
-		b->kind = o->kind;
+		b->kind = (enum rrd_kind)k;
 		(void)snprintf(b->uuid, sizeof(b->uuid), "%s", uuid);
 		batch_hand(r, b);
 	}

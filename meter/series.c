@@ -16,6 +16,17 @@ static const struct {
 	[SERIES_NIC] = { FIELD_NET_RX, 2, 0, 0 },
 	[SERIES_VOLUME] = { FIELD_DISK_READ, 4, GAUGE_CAPACITY, 3 },
 };
+size_t
+series_size(enum series_kind kind)
+{
+	if (kind == SERIES_VM)
+		return sizeof(struct series);
+	if (kinds[kind].gauges == 0)
+		return offsetof(struct series, counter) +
+		    (size_t)kinds[kind].counters * sizeof(struct series_counter);
+	return offsetof(struct series, vcpu_sum);
+}
+
 static_assert(FIELD_COUNT <= 8 && GAUGE_COUNT <= 8, "their bits are in a byte");
 
 struct series_counter *
@@ -71,7 +82,7 @@ series_epoch_set(struct series *s, const char *text)
 	epoch_drop(was);
 }
 
-/* A disk's is its guest's: one text for both. */
+/* A disk's is its guest's, and so is that of a card without a port: one text for all. */
 static void
 epoch_take(struct series *s, const struct series_reading *r)
 {
@@ -116,9 +127,10 @@ series_end(struct series *s, struct instant t)
 static void
 sums_clear(struct series *s)
 {
-	for (size_t i = 0; i < SERIES_COUNTERS_MOST; i++)
+	for (int i = 0; i < kinds[s->kind].counters; i++)
 		s->counter[i].sum = 0;
-	s->vcpu_sum = 0;
+	if (s->kind == SERIES_VM)
+		s->vcpu_sum = 0;
 	s->samples = 0;
 	s->resets = 0;
 }
@@ -347,8 +359,10 @@ series_has_row(const struct series *s)
 void
 series_done(struct series *s)
 {
-	free(s->vcpu_raw);
-	s->vcpu_raw = NULL;
+	if (s->kind == SERIES_VM) {
+		free(s->vcpu_raw);
+		s->vcpu_raw = NULL;
+	}
 	epoch_drop(s->epoch);
 	s->epoch = NULL;
 }

@@ -62,10 +62,6 @@ struct series {
 	struct instant sent; /* through of the row that the database has */
 	struct mono refused_until;
 	struct epoch *epoch; /* NULL: never sampled */
-	uint64_t vcpu_sum;
-	uint64_t *vcpu_raw; /* of the last reading: vcpu_count of them */
-	struct series_counter counter[SERIES_COUNTERS_MOST]; /* series_counter() */
-	uint64_t gauge[SERIES_GAUGES_MOST];                  /* series_gauge() */
 	uint32_t samples, resets;
 	uint32_t round; /* of writing, in which it was last sent */
 	uint16_t vcpu_count;
@@ -77,7 +73,15 @@ struct series {
 	bool asked : 1;   /* the database is being asked for that */
 	bool sampled : 1; /* there is a last reading */
 	bool dirty : 1;   /* the row has changed since it was kept on this machine */
+	/* From here on only as far as its kind needs it (series_size). */
+	struct series_counter counter[SERIES_COUNTERS_MOST]; /* series_counter() */
+	uint64_t gauge[SERIES_GAUGES_MOST];                  /* series_gauge() */
+	uint64_t vcpu_sum;
+	uint64_t *vcpu_raw; /* of the last reading: vcpu_count of them */
 };
+
+/* The bytes that must be there of a series: a card's ends after two counters. */
+size_t series_size(enum series_kind kind);
 
 /* NULL: a series of its kind has none. */
 struct series_counter *series_counter(struct series *s, enum series_field f);

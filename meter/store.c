@@ -326,7 +326,7 @@ store_line(struct series *s)
 	line_text(&b, instant_text(s->through, when));
 	line_text(&b, series_epoch_text(s));
 	line_u64(&b, sum_of(s, FIELD_CPU));
-	line_u64(&b, s->vcpu_sum);
+	line_u64(&b, s->kind == SERIES_VM ? s->vcpu_sum : 0);
 	for (size_t i = 0; i < ARRAY_LEN(order); i++)
 		line_u64(&b, sum_of(s, order[i]));
 	raw_put(&b, s, FIELD_CPU);
@@ -404,10 +404,12 @@ store_parse(struct series *s, struct store_owner *was, char *line, struct err *e
 	series_epoch_set(s, v[7]);
 	s->has = s->has_gauge = 0;
 	field_load(s, FIELD_CPU, v[8], v[16]);
-	s->vcpu_sum = unsigned_of(v[9]);
+	if (s->kind == SERIES_VM)
+		s->vcpu_sum = unsigned_of(v[9]);
 	for (size_t i = 0; i < ARRAY_LEN(order); i++)
 		field_load(s, order[i], v[10 + i], v[18 + i]);
-	vcpus_load(s, v[17]);
+	if (s->kind == SERIES_VM)
+		vcpus_load(s, v[17]);
 	s->samples = (uint32_t)unsigned_of(v[24]);
 	s->resets = (uint32_t)unsigned_of(v[25]);
 	s->simulated = v[26] != NULL && v[26][0] == 't';

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * meter_crowd HOSTS EACH STEP_S: the collector's own code with so many made-up hosts of
- * so many guests with a card and a disk, in virtual time; a round is one step of all of
- * them. Hosts and the database answer at once and cost next to nothing; nothing is kept
- * on disk or drawn.
+ * meter_crowd HOSTS EACH STEP_S [FOLDER]: the collector's own code with so many made-up
+ * hosts of so many guests with a card and a disk, in virtual time; a round is one step of
+ * all of them.  Hosts and the database answer at once and cost next to nothing.  With a
+ * folder graphs are drawn and rows are kept there.
  */
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "meter/meter.h"
 #include "tests/bench/bench.h"
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +32,6 @@ struct crowd {
 	struct question *questions;
 	size_t question_count, question_room;
 	struct store_job *job;
-	char *inventory; /* made once: what it costs to make is not the collector's */
 };
 
 static struct moment
@@ -226,7 +226,7 @@ database_answer(struct crowd *c)
 	c->job = NULL;
 	job->ok = true;
 	if (job->what == STORE_READ)
-		job->text = mem_strdup(c->inventory);
+		job->text = inventory(c);
 	else if (job->what == STORE_LAST)
 		job->text = mem_strdup("");
 	meter_stored(c->meter, job, moment_of(c));
@@ -267,6 +267,21 @@ step(void *context)
 	return c->samples;
 }
 
+static bool
+folder_use(const char *folder, const struct meter_settings *set, struct keep **keep,
+    struct rrd_store **rrd)
+{
+	const struct rrd_settings graphs = { folder, set->step_ns, set->guarded_ns, 0,
+		"" };
+	struct err e = ERR_INIT;
+
+	*rrd = rrd_store_new(&graphs);
+	if (keep_open(keep, folder, &e))
+		return true;
+	(void)fprintf(stderr, "%s\n", e.text);
+	return false;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -274,19 +289,23 @@ main(int argc, char **argv)
 	struct meter_settings set = { .deadline_ns = 5 * NS_PER_S };
 	const struct meter_ports ports = { &c, ask, progress, nothing, nothing, store,
 		alert, status };
+	struct rrd_store *rrd = NULL;
+	struct keep *keep = NULL;
 
 	if (argc < 4) {
-		(void)fprintf(stderr, "usage: meter_crowd HOSTS EACH STEP_S\n");
+		(void)fprintf(stderr, "usage: meter_crowd HOSTS EACH STEP_S [FOLDER]\n");
 		return 2;
 	}
 	c.hosts = (size_t)strtoul(argv[1], NULL, 10);
 	c.each = (size_t)strtoul(argv[2], NULL, 10);
 	c.step_ns = set.step_ns = strtol(argv[3], NULL, 10) * NS_PER_S;
 	set.guarded_ns = 6 * set.step_ns;
+	(void)mallopt(M_ARENA_MAX, 2); /* as the program has it */
+	(void)mallopt(M_MMAP_THRESHOLD, 128 * 1024);
 	log_open("meter_crowd", LOG_TO_STDERR, LOG_LVL_ERROR);
-	c.inventory = inventory(&c);
-	c.meter = meter_new(&set, &ports, NULL, NULL);
+	if (argc > 4 && !folder_use(argv[4], &set, &keep, &rrd))
+		return 1;
+	c.meter = meter_new(&set, &ports, keep, rrd);
 	(void)bench_serve(step, &c, 0);
-	free(c.inventory);
 	return 0;
 }

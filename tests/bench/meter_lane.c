@@ -13,18 +13,26 @@ struct lane {
 	size_t count;
 };
 
-/* Guest by guest, as the collector does it. */
+/* Some guests a call, as the collector does it. */
 static void
 guarded_round(struct lane *l)
 {
-	for (size_t i = 0; i < l->count; i++) {
-		struct read_round one;
-		struct err e = ERR_INIT;
-		unsigned ms = 0;
-		if (reader_guest(l->reader, &l->wants[i], &one, &ms, &e) == READ_BUSY)
-			(void)fprintf(stderr, "vm %s: its channel is taken for %u ms\n",
-			    l->wants[i].uuid, ms);
-		read_round_done(&one);
+	struct read_told told[READ_GROUP];
+	struct err e = ERR_INIT;
+	size_t n;
+
+	for (size_t i = 0; i < l->count; i += n) {
+		n = reader_group(l->wants + i, l->count - i);
+		if (!reader_guests(l->reader, l->wants + i, n, told, &e)) {
+			(void)fprintf(stderr, "%s\n", e.text);
+			return;
+		}
+		for (size_t g = 0; g < n; g++) {
+			if (told[g].word != READ_DONE)
+				(void)fprintf(stderr, "vm %s: busy or gone\n",
+				    l->wants[i + g].uuid);
+			read_round_done(&told[g].round);
+		}
 	}
 }
 

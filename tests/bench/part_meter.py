@@ -266,8 +266,10 @@ v as (insert into vm (account_id, uuid, name, instance_name, host_id, adopted, v
         h.id, true, 2, 1073741824, 'AsIs', 'Running', h.uuid || '/' || i + 1 from h, generate_series(0, %s - 1) i
     returning account_id, id, uuid, name),
 l as (insert into lifetime (account_id, resource_id, kind, valid_from, resource_uuid, resource_name, open_reason)
-    select account_id, id, 'running', now(), uuid, name, 'started' from v)
-insert into nic (account_id, vm_id, mac) select account_id, id, '52:54:00:00:00:00' from v"""
+    select account_id, id, 'running', now(), uuid, name, 'started' from v),
+n as (insert into nic (account_id, vm_id, mac) select account_id, id, '52:54:00:00:00:00' from v)
+insert into volume (account_id, vm_id, name, target, size_bytes)
+    select account_id, id, 'root', 'vda', 1073741824 from v"""
 
 
 def program_simulated(folder):

@@ -33,13 +33,15 @@ struct guest {
 	int64_t id, begun, base;     /* libvirt's id; when its process began (ns) */
 	int64_t told_id, told_begun; /* what provision has written down */
 	bool hangs;
+	int64_t
+	    taken_by; /* a question that hangs in it, where some share a call; 0: none */
 	int64_t hung_at, last_fast, worst_fast; /* between two samples */
 };
 
 struct question {
 	struct meter_question q;
 	struct read_want *wants;
-	size_t at;
+	size_t at, together;
 	int64_t since;
 	bool abandoned;
 };
@@ -59,6 +61,7 @@ struct world {
 	size_t question_count, stuck_most;
 	struct store_job *job;
 	int64_t job_since;
+	bool grouped;       /* some guests share a call, as they really do */
 	bool frozen, away;  /* the database: silent, or refusing every job */
 	const char *refuse; /* rows with that in them */
 	const char *zone;
@@ -115,7 +118,7 @@ progress(void *context, int64_t ticket, struct meter_progress *out)
 	const struct question *q = question_of(context, ticket);
 
 	if (q != NULL)
-		*out = (struct meter_progress){ q->at, { q->since }, false };
+		*out = (struct meter_progress){ q->at, { q->since }, false, q->together };
 	return q != NULL;
 }
 
@@ -196,14 +199,14 @@ round_new(struct read_round *r)
 
 /* False: the guest hangs in it. */
 static bool
-guest_answer(struct world *w, struct question *q)
+guest_answer(struct world *w, struct question *q, size_t at)
 {
-	const struct read_want *want = &q->wants[q->at];
+	const struct read_want *want = &q->wants[at];
 	struct meter_answer a = { .kind = ANSWER_ROUND };
 	struct guest *g = guest_of(w, want->uuid);
 
 	(void)snprintf(a.uuid, sizeof(a.uuid), "%s", want->uuid);
-	if (g->hangs && want->how == READ_LOOK) {
+	if (g->hangs && (want->how == READ_LOOK || g->taken_by != 0)) {
 		a.kind = ANSWER_BUSY;
 		a.busy_ms = (unsigned)((w->now - g->hung_at) / NS_PER_MS);
 	} else if (g->hangs)
@@ -218,6 +221,25 @@ guest_answer(struct world *w, struct question *q)
 	}
 	answer(w, q, &a);
 	return true;
+}
+
+/* False: one of those that share the call hangs, and all of them wait for it. */
+static bool
+group_answer(struct world *w, struct question *q)
+{
+	bool hangs = false;
+
+	q->together = w->grouped ? reader_group(q->wants + q->at, q->q.want_count - q->at)
+				 : 1;
+	for (size_t i = q->at; w->grouped && i < q->at + q->together; i++) {
+		struct guest *g = guest_of(w, q->wants[i].uuid);
+		if (g->hangs && g->taken_by == 0 && q->wants[i].how != READ_LOOK)
+			g->taken_by = q->q.ticket;
+		hangs = hangs || (g->hangs && g->taken_by == q->q.ticket);
+	}
+	for (size_t i = q->at; !hangs && i < q->at + q->together; i++)
+		hangs = !guest_answer(w, q, i);
+	return !hangs;
 }
 
 /* Everything that can be answered is; a question that hangs stays. */
@@ -239,8 +261,8 @@ question_run(struct world *w, struct question *q)
 		a.round.host.idle_ns.value = (uint64_t)(2 * (w->now - w->booted));
 		answer(w, q, &a);
 	} else
-		for (; q->at < q->q.want_count; q->at++) {
-			if (!guest_answer(w, q))
+		for (; q->at < q->q.want_count; q->at += q->together) {
+			if (!group_answer(w, q))
 				return false;
 			q->since = w->now;
 			if (q->abandoned)
@@ -573,13 +595,14 @@ all_is_counted_to_the_last_sample(void **unused_state unused)
 }
 
 static void
-a_guest_that_hangs_delays_itself_alone(void **unused_state unused)
+hang_one(bool grouped)
 {
 	struct world *w = world_new();
 	struct guest *g = &w->guests[1];
 	int64_t hung;
 	uint64_t others;
 
+	w->grouped = grouped;
 	run_for(w, 303);
 	g->hangs = true;
 	g->hung_at = hung = w->now;
@@ -596,6 +619,7 @@ a_guest_that_hangs_delays_itself_alone(void **unused_state unused)
 	assert_true(w->idle_at == 0);
 	/* Its disk goes on where it stood, and is caught up soon. */
 	g->hangs = false;
+	g->taken_by = 0;
 	g->begun += w->now - hung; /* a stopped guest reads nothing */
 	g->base = (w->now - hung) / 4;
 	run_for(w, 15);
@@ -609,10 +633,23 @@ a_guest_that_hangs_delays_itself_alone(void **unused_state unused)
 }
 
 static void
-however_many_guests_hang_only_so_many_calls_do(void **unused_state unused)
+a_guest_that_hangs_delays_itself_alone(void **unused_state unused)
+{
+	hang_one(false);
+}
+
+static void
+one_that_hangs_in_a_call_with_others_is_found_and_they_go_on(void **unused_state unused)
+{
+	hang_one(true);
+}
+
+static void
+hang_all(bool grouped)
 {
 	struct world *w = world_new();
 
+	w->grouped = grouped;
 	run_for(w, 100);
 	for (size_t i = 0; i < GUESTS; i++) {
 		w->guests[i].hangs = true;
@@ -624,6 +661,13 @@ however_many_guests_hang_only_so_many_calls_do(void **unused_state unused)
 	for (size_t i = 0; i < GUESTS; i++)
 		assert_true(w->guests[i].worst_fast <= STEP + NS_PER_S);
 	world_free(w);
+}
+
+static void
+however_many_guests_hang_only_so_many_calls_do(void **unused_state unused)
+{
+	hang_all(false);
+	hang_all(true);
 }
 
 static void
@@ -914,6 +958,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_is_counted_to_the_last_sample),
 		cmocka_unit_test(a_guest_that_hangs_delays_itself_alone),
+		cmocka_unit_test(
+		    one_that_hangs_in_a_call_with_others_is_found_and_they_go_on),
 		cmocka_unit_test(however_many_guests_hang_only_so_many_calls_do),
 		cmocka_unit_test(a_frozen_database_delays_no_sample),
 		cmocka_unit_test(
