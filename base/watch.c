@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum { STACK = 256 * 1024, EVENTS = 64, DUE_MOST = 64, IDLE_MS = 60 * 1000 };
@@ -441,10 +442,24 @@ watch_init(struct err *e)
 static void *
 turns(void *unused_context unused)
 {
+	(void)pthread_setname_np(pthread_self(), "events");
 	while (watch_turn(IDLE_MS))
 		continue;
 	log_error("the event loop cannot wait any more");
 	abort(); /* the parent starts us again */
+}
+
+/* A descriptor or more for each connection: systemd's default of 1,024 is for programs
+ * that use select(). */
+static void
+descriptors_allow(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit); /* the old one stays: less is watched */
 }
 
 bool
@@ -454,6 +469,7 @@ watch_start(struct err *e)
 	pthread_t thread;
 	bool ok;
 
+	descriptors_allow();
 	if (!watch_init(e))
 		return false;
 	if (pthread_attr_init(&attr) != 0)

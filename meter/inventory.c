@@ -616,6 +616,27 @@ inventory_apply(struct inventory *in, const char *snapshot, struct err *e)
 	return true;
 }
 
+/* FNV-1a, as counter_epoch(). */
+uint64_t
+inventory_hash(const char *snapshot)
+{
+	enum { CPU_TOTAL = 6 };
+	uint64_t hash = UINT64_C(14695981039346656037);
+	bool host = snapshot[0] == 'h';
+	int value = 0;
+
+	for (const char *p = snapshot; *p != '\0'; p++) {
+		value += *p == '\t';
+		if (*p == '\n') {
+			host = p[1] == 'h';
+			value = 0;
+		}
+		if (!host || value != CPU_TOTAL)
+			hash = (hash ^ (unsigned char)*p) * UINT64_C(1099511628211);
+	}
+	return hash;
+}
+
 void
 inventory_done(struct inventory *in)
 {

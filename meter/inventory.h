@@ -16,8 +16,8 @@ struct meter_lane {
 	struct meter_host *host;
 	enum meter_lane_kind kind;
 	int64_t ticket; /* of the question under way; 0: none */
-	struct mono since;
-	unsigned failures;  /* in a row */
+	struct meter_lane *next_asked, **asked_link; /* those with a ticket */
+	unsigned failures;                           /* in a row */
 	unsigned abandoned; /* calls that never came back so far */
 	struct mono turn;   /* its next regular turn; due may be earlier */
 	bool again;         /* wanted again as soon as this one is over */
@@ -106,6 +106,9 @@ struct inventory {
  */
 must_check bool inventory_apply(struct inventory *in, const char *snapshot,
     struct err *e);
+
+/* Of what a snapshot says, but for the CPU time of its hosts, which always changes. */
+uint64_t inventory_hash(const char *snapshot);
 
 struct meter_vm *inventory_vm(struct inventory *in, const char *uuid);
 struct meter_host *inventory_host(struct inventory *in, int64_t id);

@@ -143,9 +143,29 @@ wants_make(const struct meter *m, struct meter_lane *lane, bool partial)
 }
 
 static void
-lane_ask(struct meter *m, struct meter_lane *lane, bool all)
+lane_asked(struct meter *m, struct meter_lane *lane)
 {
 	lane->ticket = ++m->tickets;
+	lane->next_asked = m->asked;
+	lane->asked_link = &m->asked;
+	if (m->asked != NULL)
+		m->asked->asked_link = &lane->next_asked;
+	m->asked = lane;
+}
+
+static void
+lane_free_again(struct meter_lane *lane)
+{
+	lane->ticket = 0;
+	*lane->asked_link = lane->next_asked;
+	if (lane->next_asked != NULL)
+		lane->next_asked->asked_link = lane->asked_link;
+}
+
+static void
+lane_ask(struct meter *m, struct meter_lane *lane, bool all)
+{
+	lane_asked(m, lane);
 	const struct meter_question q = { .ticket = lane->ticket,
 		.host_id = lane->host->id,
 		.uri = lane->host->uri,
@@ -227,7 +247,7 @@ static void
 lane_abandon(struct meter *m, struct meter_lane *lane)
 {
 	m->ports.abandon(m->ports.context, lane->ticket);
-	lane->ticket = 0;
+	lane_free_again(lane);
 	lane->abandoned++;
 	m->abandoned++;
 }
@@ -359,8 +379,6 @@ lane_watch(struct meter *m, struct meter_lane *lane)
 {
 	struct meter_progress at = { .connecting = false };
 
-	if (lane->ticket == 0)
-		return false;
 	if (m->ports.progress(m->ports.context, lane->ticket, &at)) {
 		int64_t for_ns = m->now.mono.ns - at.since.ns;
 		/* A greeting over a slow line is no hung call: it has four deadlines. */
@@ -382,9 +400,11 @@ lanes_watch(struct meter *m)
 {
 	bool any = false;
 
-	for (struct meter_host *h = m->in.hosts; h != NULL; h = h->next)
-		for (int k = 0; k < LANE_COUNT; k++)
-			any = lane_watch(m, &h->lanes[k]) || any;
+	for (struct meter_lane *lane = m->asked; lane != NULL;) {
+		struct meter_lane *next = lane->next_asked;
+		any = lane_watch(m, lane) || any;
+		lane = next;
+	}
 	return any;
 }
 
@@ -406,8 +426,10 @@ host_gone(void *context, struct meter_host *h)
 
 	for (int k = 0; k < LANE_COUNT; k++) {
 		due_drop(&m->due, &h->lanes[k].due);
-		if (h->lanes[k].ticket != 0)
+		if (h->lanes[k].ticket != 0) {
 			m->ports.abandon(m->ports.context, h->lanes[k].ticket);
+			lane_free_again(&h->lanes[k]);
+		}
 		free(h->lanes[k].wants);
 	}
 	m->ports.forget(m->ports.context, h->id);
@@ -418,7 +440,7 @@ host_gone(void *context, struct meter_host *h)
 static void
 lane_over(struct meter *m, struct meter_lane *lane, const struct meter_answer *a)
 {
-	lane->ticket = 0;
+	lane_free_again(lane);
 	free(lane->wants);
 	lane->wants = NULL;
 	lane->want_count = 0;

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { STACK = 512 * 1024, REPLACED_MOST = 32 };
+enum { STACK = 512 * 1024, REPLACED_MOST = 32, LINE_BUCKETS = 4096 };
 
 /* Where an event of a connection belongs to; as long as the process, since libvirt's
  * thread may be in the middle of one at any time. */
@@ -55,7 +55,7 @@ struct pool {
 	unsigned suspects; /* questions under way that may hang */
 	struct queue plain, suspect;
 	struct task *under_way;
-	struct line *lines;
+	struct line *lines[LINE_BUCKETS]; /* by host */
 	struct origin *origins;
 	int messages[2]; /* answers and events, as pointers */
 };
@@ -352,6 +352,7 @@ worker(void *context)
 	struct task *t;
 	bool go_on = true;
 
+	(void)pthread_setname_np(pthread_self(), "host");
 	while (go_on) {
 		lock(p);
 		while ((t = task_next(p)) == NULL)
@@ -433,7 +434,8 @@ pool_new(unsigned workers, struct event_base *base, const struct pool_calls *cal
 static struct line *
 line_of(struct pool *p, const struct meter_question *q)
 {
-	struct line *l = p->lines;
+	struct line **bucket = &p->lines[(uint64_t)q->host_id % LINE_BUCKETS];
+	struct line *l = *bucket;
 
 	while (l != NULL && (l->host_id != q->host_id || l->lane != q->lane))
 		l = l->next;
@@ -441,8 +443,8 @@ line_of(struct pool *p, const struct meter_question *q)
 		l = mem_alloc(sizeof(*l));
 		l->host_id = q->host_id;
 		l->lane = q->lane;
-		l->next = p->lines;
-		p->lines = l;
+		l->next = *bucket;
+		*bucket = l;
 	}
 	return l;
 }

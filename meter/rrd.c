@@ -404,6 +404,7 @@ work(void *context)
 	struct rrd_store *r = context;
 	bool end = false;
 
+	(void)pthread_setname_np(pthread_self(), "graphs"); /* for who looks with top */
 	while (!end) {
 		struct batch *b = batches_take(r);
 		while (b != NULL) {

@@ -64,6 +64,7 @@ struct meter {
 	struct rrd_store *rrd;
 	struct inventory in;
 	struct due due;
+	struct meter_lane *asked; /* those with a question under way */
 	int64_t tickets;
 	unsigned abandoned;
 	struct moment now;
@@ -81,6 +82,7 @@ struct meter {
 	int64_t drain_place;
 	bool keep_failing;
 	uint64_t snapshot_hash;
+	struct mono snapshot_at;
 	bool changed;   /* there are rows that this machine's disk does not have */
 	uint32_t round; /* of writing */
 	struct mono retry, refresh, write, keep_at, keep_retry, watched;

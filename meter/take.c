@@ -185,9 +185,9 @@ nics_take(struct meter *m, struct meter_vm *v, const struct sight *g)
 		if (card == NULL || !v->vm.loaded)
 			continue; /* plugged in just now: the tables follow */
 		epoch_of(epoch, g, n->port);
-		r.like = v->vm.epoch;
 		reading_set(&r, FIELD_NET_RX, n->rx_bytes);
 		reading_set(&r, FIELD_NET_TX, n->tx_bytes);
+		r.like = v->vm.epoch;
 		take(m, card, &r);
 		g->host->rx_bytes += r.delta[FIELD_NET_RX];
 		g->host->tx_bytes += r.delta[FIELD_NET_TX];

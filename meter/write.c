@@ -3,7 +3,6 @@
  * write: rows to this machine's disk first, then to the database, which may be away,
  * frozen or refuse them; none of that holds up a sample
  */
-#include "base/counter.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "meter/line.h"
@@ -17,7 +16,7 @@ enum {
 	CLOSED_MOST = 1000000,
 	KEEP_GROUP = 4096,  /* rows of one transaction on this machine's disk */
 	JOB_MOST = 4096,    /* rows of open windows that go to the database together */
-	LOAD_GROUP = 10000, /* resources whose newest rows are asked for together */
+	LOAD_GROUP = 50000, /* resources whose newest rows are asked for together */
 };
 
 #define WRITE_NS (1 * NS_PER_S)          /* rows are gathered so long */
@@ -25,6 +24,7 @@ enum {
 #define KEEP_RETRY_NS (10 * NS_PER_S)    /* how often a disk that fails is tried */
 #define RETRY_NS (2 * NS_PER_S)          /* how often it is tried while it is away */
 #define REFUSED_AGAIN_NS (60 * NS_PER_S) /* when a refused row is tried again */
+#define SNAPSHOT_NS (60 * NS_PER_S)      /* what is kept of the inventory is no older */
 #define REFRESH_SHARE 20 /* the inventory is read for a twentieth of the time at most */
 
 /* ---- what this machine kept */
@@ -371,7 +371,10 @@ is_due(const struct meter *m, const struct series *s)
 static bool
 has_room(const struct meter *m)
 {
-	return m->flight.sent_count < JOB_MOST;
+	size_t most = m->in.vm_count / 2;
+
+	/* Each job looks through all series: with very many a few jobs must do. */
+	return m->flight.sent_count < (most > JOB_MOST ? most : JOB_MOST);
 }
 
 /* Takes the line over. */
@@ -669,6 +672,7 @@ snapshot_keep(struct meter *m, const char *text, uint64_t hash)
 		return;
 	}
 	m->snapshot_hash = hash;
+	m->snapshot_at = m->now.mono;
 	m->kept_newest = true;
 	if (!m->changed)
 		keep_fine(m);
@@ -679,8 +683,11 @@ refresh_answer(struct meter *m, struct store_job *job)
 {
 	int64_t cost = m->now.mono.ns - m->flight.since.ns;
 	int64_t wait = REFRESH_SHARE * cost;
-	uint64_t hash = counter_epoch(job->text);
-	bool fresh = m->keep != NULL && hash != m->snapshot_hash;
+	uint64_t hash = inventory_hash(job->text);
+	/* That hosts were booted anew is seen by their CPU time, a minute old at most. */
+	bool fresh = m->keep != NULL &&
+	    (hash != m->snapshot_hash ||
+		m->now.mono.ns - m->snapshot_at.ns >= SNAPSHOT_NS);
 	struct err e = ERR_INIT;
 
 	m->refresh.ns = m->now.mono.ns + (wait > m->set.step_ns ? wait : m->set.step_ns);

@@ -80,6 +80,7 @@ work(void *context)
 {
 	struct writer *w = context;
 
+	(void)pthread_setname_np(pthread_self(), "database");
 	for (;;) {
 		struct pollfd fds[2] = { { .fd = w->jobs[0], .events = POLLIN },
 			{ .fd = w->db != NULL ? db_fd(w->db) : -1, .events = POLLIN } };
