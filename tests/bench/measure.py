@@ -50,6 +50,15 @@ def cpu_ns(pid):
     return time.clock_gettime_ns((~int(pid) << 3) | 2)
 
 
+def thread_ns(pid, name):
+    """CPU time of the threads of that name alone."""
+    total = 0
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        if (task / "comm").read_text().strip() == name:
+            total += int((task / "schedstat").read_text().split()[0])
+    return total
+
+
 def tree(pid):
     """A process and all that it started."""
     found, todo = [], [int(pid)]

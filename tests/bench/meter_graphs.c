@@ -43,11 +43,14 @@ main(int argc, char **argv)
 		.guarded_ns = 6 * (STEP_S * NS_PER_S),
 		.cached = "" };
 
-	if (argc != 4) {
-		(void)fprintf(stderr, "usage: meter_graphs FOLDER OBJECTS VALUES\n");
+	if (argc < 4) {
+		(void)fprintf(stderr,
+		    "usage: meter_graphs FOLDER OBJECTS VALUES [RRDCACHED]\n");
 		return 2;
 	}
 	settings.folder = argv[1];
+	if (argc > 4)
+		settings.cached = argv[4];
 	w.store = rrd_store_new(&settings);
 	w.objects = strtoul(argv[2], NULL, 10);
 	w.values = strtoul(argv[3], NULL, 10);

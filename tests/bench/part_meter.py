@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """bench-meter: what a VM and sample costs, beside the bare libvirt calls for the same fields."""
+import contextlib
 import os
 import pathlib
 import shutil
@@ -12,7 +13,7 @@ import urllib.request
 
 import house
 from measure import (Rival, Turn, cpu_ns, figure, in_turns, installed, median, memory_kib, note, peak_kib,
-                     ratio, resident_pages, skipped, spread)
+                     ratio, resident_pages, skipped, spread, thread_ns)
 
 GUESTS = int(os.environ.get("BENCH_GUESTS", "6"))
 SIMULATED = int(os.environ.get("BENCH_SIMULATED", "10000"))
@@ -81,6 +82,47 @@ def lanes_simulated(folder):
     bare.close()
 
 
+class Daemon:
+    """rrdcached as Debian ships it, in the foreground; it writes out what it is told to at the end of a turn."""
+
+    def __init__(self, folder, name):
+        program = installed("rrdcached")
+        if not program:
+            raise FileNotFoundError("rrdcached is not installed")
+        self.socket = folder / f"{name}.sock"
+        self.process = subprocess.Popen([program, "-g", "-l", f"unix:{self.socket}", "-p", folder / f"{name}.pid",
+                                         "-b", folder / name, "-w", "3600", "-f", "7200", "-B"],
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        house.wait_for("rrdcached", self.socket.exists, 10)
+
+    def close(self):
+        self.process.kill()
+        self.process.wait(10)
+
+
+def cached_graphs(folder):
+    """The same through rrdcached beside bare BATCH of ready texts: each with a daemon of its own, whose CPU time
+    counts too.  The daemon keeps what it gets in memory, for both alike."""
+    for name in ("ours_cached", "bare_cached"):
+        (folder / name).mkdir()
+    daemons = [Daemon(folder, name) for name in ("ours_cached", "bare_cached")]
+    ours = Rival("meter_graphs", folder / "ours_cached", GRAPHS, VALUES_A_FLUSH, f"unix:{daemons[0].socket}")
+    ours.run(1)  # makes the files
+    shutil.copytree(folder / "ours_cached", folder / "bare_cached", dirs_exist_ok=True)
+    bare = Rival("floor_rrdcached", folder / "bare_cached", VALUES_A_FLUSH, daemons[1].socket)
+    try:
+        for r, d in zip((ours, bare), daemons):
+            r.servers = [d.process.pid]
+        in_turns([ours, bare], 4)
+        for r, name in ((ours, "cached"), (bare, "bare_cached")):
+            figure(f"meter.rrd.{name}_updates", 1e9 / median(r.turns, "both"), "values/CPU-s")
+            figure(f"meter.rrd.{name}_daemon", median(r.turns, "beside"), "ns/value")
+        figure("meter.rrd.vs_bare_rrdcached", ratio(ours, bare, "both"), "ratio")
+    finally:
+        for x in (ours, bare, *daemons):
+            x.close()
+
+
 def graphs(folder):
     """The collector's graphs beside rrd_update_r with ready texts, on the same number of files."""
     ours = Rival("meter_graphs", folder / "ours", GRAPHS, VALUES_A_FLUSH)
@@ -94,6 +136,10 @@ def graphs(folder):
     figure("meter.rrd.vs_bare_librrd", ratio(ours, bare, "own"), "ratio")
     ours.close()
     bare.close()
+    try:
+        cached_graphs(folder)
+    except FileNotFoundError as why:
+        skipped("meter.rrd.cached_updates", str(why))
 
 
 def samples(stack):
@@ -117,23 +163,28 @@ class Collector:
     def turn(self, libvirtd, seconds):
         os.kill(self.pid, signal.SIGCONT)
         time.sleep(1)  # what it missed while it was stopped is over
-        began, rows = [cpu_ns(self.pid), cpu_ns(libvirtd), house.cpu_sum(self.servers)], samples(self.stack)
+        began, rows = self.at(libvirtd), samples(self.stack)
         time.sleep(seconds)
-        cost = [cpu_ns(self.pid), cpu_ns(libvirtd), house.cpu_sum(self.servers)]
+        cost = self.at(libvirtd)
         taken = samples(self.stack) - rows
         os.kill(self.pid, signal.SIGSTOP)
-        own, beside, self.rows_ns = (b - a for a, b in zip(began, cost))
-        self.turns.append(Turn(taken, own, beside))
-        self.turns[-1].rows = self.rows_ns / taken
+        own, beside, rows_ns, graphs_ns = (b - a for a, b in zip(began, cost))
+        turn = Turn(taken, own, beside)
+        turn.rows, turn.undrawn = rows_ns / taken, turn.both - graphs_ns / taken
+        turn.graphs = graphs_ns / taken
+        self.turns.append(turn)
+
+    def at(self, libvirtd):
+        return [cpu_ns(self.pid), cpu_ns(libvirtd), house.cpu_sum(self.servers), thread_ns(self.pid, "graphs")]
 
     def close(self):
         os.kill(self.pid, signal.SIGCONT)
 
 
 class Collectd:
-    """collectd with its virt and rrdtool plug-ins, as Debian ships them, every second."""
+    """collectd with its virt and rrdtool plug-ins, as Debian ships them, every second: our fields, drawn."""
 
-    name = "collectd"
+    name, ours = "collectd", "both"
 
     def __init__(self, stack, folder):
         program = installed("collectd") or installed("collectdmon")
@@ -170,9 +221,10 @@ class Collectd:
 
 
 class Exporter:
-    """prometheus-libvirt-exporter as Debian ships it, asked once a round."""
+    """prometheus-libvirt-exporter as Debian ships it, asked once a round.  It knows no balloon, no time of single
+    vCPUs, no sizes of disks and no host, and draws nothing: ours is compared without its graphs."""
 
-    name = "exporter"
+    name, ours = "exporter_of_fewer_fields", "undrawn"
 
     def __init__(self, stack, unused_folder):
         program = installed("prometheus-libvirt-exporter")
@@ -210,7 +262,7 @@ class Exporter:
 class Bare:
     """Both lanes' calls and nothing else."""
 
-    name = "bare"
+    name, ours = "bare_call", "both"
 
     def __init__(self, stack):
         self.turns = []
@@ -226,34 +278,43 @@ class Bare:
             lane.close()
 
 
-def programs(stack, folder):
-    """Whole programs in turns on the same guests, each reading CPU, network and disks once a second."""
+def peers(stack, folder):
+    for peer in (Collectd, Exporter):
+        try:
+            yield peer(stack, folder)
+        except (OSError, RuntimeError, AssertionError) as why:
+            skipped(f"meter.{peer.name}", str(why))
+
+
+def against(ours, rival):
+    """What ours costs of what the rival costs, turn by turn, with what both do."""
+    return statistics.median(getattr(a, rival.ours) / b.both for a, b in zip(ours.turns, rival.turns))
+
+
+def programs(stack, folder, name, seconds):
+    """Whole programs in turns on the same guests, each once a second; the peers read all each time."""
     libvirtd = house.libvirtd(stack)
+    folder = pathlib.Path(tempfile.mkdtemp(dir=folder))
     with house.quiet(stack, "provision", "meter"):
-        rivals = [Collector(stack), Bare(stack)]
-        for peer in (Collectd, Exporter):
-            try:
-                rivals.append(peer(stack, folder))
-            except (OSError, RuntimeError, AssertionError) as why:
-                skipped(f"meter.{peer.name}", str(why))
+        ours = Collector(stack)
+        rivals = [Bare(stack), *peers(stack, folder)]
         try:
             for _ in range(3):
-                for r in rivals:
-                    r.turn(libvirtd, 4)
+                for r in (ours, *rivals):
+                    r.turn(libvirtd, seconds)
         finally:
-            for r in rivals:
+            for r in (ours, *rivals):
                 r.close()
-    ours, bare = rivals[:2]
-    figure("meter.program.rows_cpu", statistics.median(t.rows for t in ours.turns), "ns/sample")
+    for part in ("rows", "graphs"):
+        figure(f"meter.{name}.{part}_cpu", median(ours.turns, part), "ns/sample")
+    figure(f"meter.{name}.cpu", median(ours.turns, "own"), "ns/sample")
+    figure(f"meter.{name}.libvirtd_cpu", median(ours.turns, "beside"), "ns/sample")
     for r in rivals:
-        figure(f"meter.{r.name}.cpu", median(r.turns, "own"), "ns/sample")
-        figure(f"meter.{r.name}.libvirtd_cpu", median(r.turns, "beside"), "ns/sample")
-    for r in rivals[1:]:
-        name = "bare_call" if r is bare else r.name
-        figure(f"meter.program.vs_{name}", ratio(ours, r, "both"), "ratio")
-    if len(rivals) > 2:
-        figure("meter.program.vs_cheapest_peer",
-               max(ratio(ours, r, "both") for r in rivals[2:]), "ratio")
+        figure(f"meter.{name}.{r.name}_cpu", median(r.turns, "own"), "ns/sample")
+        figure(f"meter.{name}.{r.name}_libvirtd_cpu", median(r.turns, "beside"), "ns/sample")
+        figure(f"meter.{name}.vs_{r.name}", against(ours, r), "ratio")
+    if len(rivals) > 1:
+        figure(f"meter.{name}.vs_cheapest_peer", max(against(ours, r) for r in rivals[1:]), "ratio")
 
 
 # The collector counts runs that are written down: host and libvirt's id, since when.
@@ -322,19 +383,28 @@ def memory(stack):
     figure("memory.all.rss_sum", sum(memory_kib(pid, "Rss") for pid in found.values()) / 1024, "MiB")
 
 
-def real(folder):
-    """All that needs real guests."""
-    stack = house.Stack(**{"meter.step": "1s", "meter.guarded_step": "1s"})
+@contextlib.contextmanager
+def guests(guarded):
+    stack = house.Stack(**{"meter.step": "1s", "meter.guarded_step": f"{guarded}s"})
     try:
         stack.start()
         house.run(house.BIN / "jeoul-first-admin", env=stack.env)
         stack.demo([f"g{i}" for i in range(GUESTS)])
-        note(f"{GUESTS} real guests run under {house.engine(stack)}")
-        memory(stack)
-        programs(stack, folder)
-        lanes_real(stack)
+        yield stack
     finally:
         stack.remove()
+
+
+def real(folder):
+    """All that needs real guests."""
+    with guests(1) as stack:
+        note(f"{GUESTS} real guests run under {house.engine(stack)}")
+        memory(stack)
+        programs(stack, folder, "program", 4)
+        lanes_real(stack)
+    note("as shipped: disks and balloon at each sixth step only, which the peers can't")
+    with guests(GUARDED_EVERY) as stack:
+        programs(stack, folder, "as_shipped", GUARDED_EVERY)
 
 
 def main():

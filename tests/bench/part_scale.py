@@ -144,14 +144,16 @@ def core(hosts, each):
     if free < CORE_ROOM * vms + 2**30:
         skipped(name, f"{vms} VMs need {CORE_ROOM * vms >> 20} MiB, and {free >> 20} MiB are free")
         return
-    r = Rival("meter_crowd", hosts, each, STEP_S)
+    one, r = Rival("meter_crowd", 1, 1, STEP_S), Rival("meter_crowd", hosts, each, STEP_S)
+    one.run(3)  # the libraries themselves
     first, _, steady_ = r.run(1), r.run(1), r.run(3)
     figure(f"{name}.first_cpu", first.own * first.samples / hosts / 1e6, "ms/host")
     figure(f"{name}.cpu", steady_.own / 1e3, "us/sample")
     figure(f"{name}.core", steady_.own * vms / STEP_S / 1e7, "% of a core")
-    figure(f"{name}.memory", memory_kib(r.process.pid) * 1024 / vms, "B/VM")
-    figure(f"{name}.peak", peak_kib(r.process.pid) * 1024 / vms, "B/VM")
-    r.close()
+    figure(f"{name}.memory", (memory_kib(r.process.pid) - memory_kib(one.process.pid)) * 1024 / vms, "B/VM")
+    figure(f"{name}.peak", (peak_kib(r.process.pid) - peak_kib(one.process.pid)) * 1024 / vms, "B/VM")
+    for x in (one, r):
+        x.close()
 
 
 def point(hosts, each, last):
