@@ -453,9 +453,9 @@ object_hand(struct rrd_store *r, struct object *o)
 
 /* When in the gathering period it is handed on. */
 static int64_t
-slot_of(int kind, const char *uuid)
+slot_of(unsigned kind, const char *uuid)
 {
-	uint64_t hash = counter_epoch(uuid) + (uint64_t)kind;
+	uint64_t hash = counter_epoch(uuid) + kind;
 
 	return (int64_t)(hash % (uint64_t)GATHER_NS);
 }
@@ -498,8 +498,9 @@ buckets_grow(struct rrd_store *r)
 static struct object *
 object_find(struct rrd_store *r, enum rrd_kind kind, const char *uuid)
 {
-	struct object *o = r->bucket_count > 0 ? *bucket_of(r, slot_of(kind, uuid))
-					       : NULL;
+	struct object *o = r->bucket_count > 0
+	    ? *bucket_of(r, slot_of((unsigned)kind, uuid))
+	    : NULL;
 
 	while (o != NULL && (o->kind != (uint8_t)kind || strcmp(o->uuid, uuid) != 0))
 		o = o->next;

@@ -344,7 +344,8 @@ def program_simulated(folder):
     driver_peak = peak_kib(driver[1].process.pid) - small
     for r in driver:
         r.close()
-    stack = house.Stack("none", **{"meter.step": "2s", "meter.guarded_step": "10min"})
+    # The test driver takes long over so many, the more so beside other work.
+    stack = house.Stack("none", **{"meter.step": "2s", "meter.guarded_step": "10min", "meter.deadline": "60s"})
     try:
         stack.start()
         house.run(house.BIN / "jeoul-first-admin", env=stack.env)
@@ -353,10 +354,10 @@ def program_simulated(folder):
             pid = house.children(stack)["meter"]
             empty = memory_kib(pid)
             stack.sql(SIMULATED_ROWS, f"test://{stack.state}/node.xml", SIMULATED)
-            house.wait_for("two rounds", lambda: samples(stack) >= 2 * SIMULATED, 40)
+            house.wait_for("two rounds", lambda: samples(stack) >= 2 * SIMULATED, 90)
             servers = backends(stack)
             rows, own, server = samples(stack), cpu_ns(pid), house.cpu_sum(servers)
-            house.wait_for("two more", lambda: samples(stack) >= rows + 2 * SIMULATED, 30)
+            house.wait_for("two more", lambda: samples(stack) >= rows + 2 * SIMULATED, 60)
             time.sleep(1)
             taken = samples(stack) - rows
             figure("meter.program.simulated.cpu", (cpu_ns(pid) - own) / taken, "ns/sample")
