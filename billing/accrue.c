@@ -106,7 +106,8 @@ unrated_write(struct buf *out, const struct balance *b)
 static bool
 balance_note(struct db *db, struct bill *b, struct instant now, struct err *e)
 {
-	struct balance_of of = { b->account_id, b->period, b->through, now, false };
+	struct balance_of of = { b->account_id, b->period, b->through, now,
+		b->summed, false };
 	const char *lost = NULL;
 
 	if (!balance_put(&b->balance, b->arena, db, &of, &lost, e))
@@ -149,7 +150,7 @@ accrue(struct bill *out, struct db *db, const struct calendar *c,
 
 	lines_begin(&a);
 	ok = bill_make(out, db, c, ask, &sink, e);
-	if (ok &&
+	if (ok && !out->planned &&
 	    !(lines_put(&a, e) && run_put(db, out, a.generation, e) &&
 		balance_note(db, out, ask->now, e))) {
 		bill_done(out);

@@ -89,7 +89,8 @@ balance_put(struct balance *b, struct arena *a, struct db *db,
 	if (!db_query(db, of->look ? STMT_BALANCE_READ : STMT_BALANCE_PUT,
 		DB_ARGS(DB_NUMBER(of->account_id), DB_INSTANT(of->period.from),
 		    DB_INSTANT(of->through), DB_INSTANT(of->period.to), buf_text(&made),
-		    SKUS_OPTIONAL, DB_NUMBER(of->now.ns / NS_PER_US)),
+		    SKUS_OPTIONAL, DB_NUMBER(of->now.ns / NS_PER_US),
+		    of->summed.ns == INSTANT_FIRST.ns ? NULL : DB_INSTANT(of->summed)),
 		&r, e))
 		return false;
 	balance_take(b, a, r, lost);

@@ -442,7 +442,8 @@ usage_rate(struct making *m, struct err *e)
 {
 	struct bill *b = m->b;
 	struct usage_ask ask = { .account_id = b->account_id,
-		.span = { b->period.from, b->through } };
+		.span = { b->period.from, b->through },
+		.summed = INSTANT_FIRST };
 	bool more = b->period.from.ns < b->through.ns;
 
 	if (!more)
@@ -452,6 +453,11 @@ usage_rate(struct making *m, struct err *e)
 	ask.starts = m->edges;
 	ask.sum_in = m->sum_in;
 	ask.count = m->edge_count;
+	if (!sums_settle(&ask, m->db, m->ask->now, m->ask->sums, &b->planned, e))
+		return false;
+	b->summed = ask.summed;
+	if (b->planned)
+		return true;
 	if (!usage_stream_open(&b->used, m->db, &ask, e))
 		return false;
 	while (more) {
@@ -490,7 +496,8 @@ bill_make(struct bill *b, struct db *db, const struct calendar *c,
 	*b = (struct bill){ .arena = arena_new(),
 		.account_id = ask->account_id,
 		.period = ask->period,
-		.through = instant_floor(ask->now, NS_PER_S) };
+		.through = instant_floor(ask->now, NS_PER_S),
+		.summed = INSTANT_FIRST };
 	if (b->through.ns > b->period.to.ns)
 		b->through = b->period.to;
 	tax_book_init(&b->taxes);

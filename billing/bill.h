@@ -3,6 +3,7 @@
 #pragma once
 #include "billing/balance.h"
 #include "billing/rate.h"
+#include "billing/sums.h"
 #include "billing/tax_book.h"
 #include "billing/told.h"
 #include "billing/usage_stream.h"
@@ -31,6 +32,8 @@ struct bill {
 	const char *timezone;
 	struct span period;
 	struct instant through; /* charged up to here, a whole second */
+	struct instant summed;  /* windows before it were taken from kept sums */
+	bool planned; /* the sums wait for sums_fill(): there is no line yet */
 	struct usage_stream used;
 	struct portion *portions;
 	size_t portion_count;
@@ -65,6 +68,7 @@ struct bill_ask {
 	struct instant now;
 	bool want_parts; /* lines say how they came to be */
 	bool want_hour;  /* per_hour is computed */
+	enum sums_use sums;
 	/* A document instead of the account's price lists, for all of the period; or
 	 * NULL. */
 	const char *document;

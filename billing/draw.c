@@ -179,7 +179,8 @@ static bool
 balance_check(struct drawing *d, struct instant now, struct err *e)
 {
 	struct bill *b = d->bill;
-	struct balance_of of = { d->account_id, b->period, b->period.to, now, false };
+	struct balance_of of = { d->account_id, b->period, b->period.to, now,
+		INSTANT_FIRST, false };
 	const char *lost = NULL;
 
 	if (!balance_put(&b->balance, b->arena, d->db, &of, &lost, e))

@@ -43,6 +43,7 @@ round_do(const struct options *o, struct err *e)
 
 	if (ok) {
 		r = rater_new(conf);
+		rater_anew(r);
 		ok = rater_work(r, now, &done, e);
 	}
 	if (ok)

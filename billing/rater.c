@@ -12,6 +12,7 @@
 #include "billing/periods.h"
 #include "billing/shards.h"
 #include "billing/standing.h"
+#include "billing/sums.h"
 #include "billing_stmt.gen.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,11 @@ struct rater {
 	struct db *db; /* NULL: not connected yet */
 	struct calendar *calendar;
 	struct shards shards;
+	bool anew; /* kept sums are made again, all of them */
+	/* Accounts whose usage has to be read as a whole. */
+	int64_t *planned;
+	size_t planned_count;
+	size_t planned_capacity;
 };
 
 /* One account of a round. */
@@ -36,6 +42,8 @@ struct account_work {
 	struct instant now;
 	struct span period; /* that is drawn up */
 	char currency[4];   /* of its open period */
+	enum sums_use sums;
+	bool planned;       /* for later: its usage has to be read as a whole */
 	bool lost;          /* the lease is not ours any more */
 };
 
@@ -66,7 +74,14 @@ rater_free(struct rater *r)
 	calendar_db_free(r->calendar);
 	db_close(r->db);
 	conf_free(r->conf);
+	free(r->planned);
 	free(r);
+}
+
+void
+rater_anew(struct rater *r)
+{
+	r->anew = true;
 }
 
 static bool
@@ -113,18 +128,23 @@ period_accrue(struct account_work *w, const struct span *period, struct charged 
 	struct bill_ask ask = { .account_id = w->account_id,
 		.period = *period,
 		.now = w->now,
-		.want_hour = true };
+		.want_hour = true,
+		.sums = w->sums };
 	struct bill b;
 	bool open = span_holds(period, w->now);
+	bool planned;
 
 	if (!accrue(&b, w->rater->db, w->rater->calendar, &ask, e))
 		return false;
+	planned = b.planned;
+	w->planned = w->planned || planned;
 	mpq_set(open ? sum->now : sum->before, b.exact);
 	(void)snprintf(w->currency, sizeof(w->currency), "%s", b.currency);
 	if (open)
 		sum->open = *period;
 	bill_done(&b);
-	return db_run(w->rater->db, STMT_BUDGET_PUT,
+	return planned ||
+	    db_run(w->rater->db, STMT_BUDGET_PUT,
 	    DB_ARGS(DB_NUMBER(w->account_id), DB_INSTANT(period->from)), NULL, e);
 }
 
@@ -161,14 +181,17 @@ account_accrue(struct db *db, void *context, struct err *e)
 	bool ok;
 
 	mpq_inits(sum.before, sum.now, NULL);
+	w->planned = false;
 	ok = db_exec(db, SNAPSHOT, e) && fence(w, e) &&
 	    periods_open(db, w->rater->calendar, w->account_id, w->now, e) &&
-	    unclosed_accrue(w, &sum, e);
-	if (ok && sum.open.from.ns != INSTANT_FIRST.ns)
+	    unclosed_accrue(w, &sum, e) &&
+	    db_run(db, STMT_TOUCHED_DONE, DB_ARGS(DB_NUMBER(w->account_id)), NULL, e);
+	if (ok && !w->planned && sum.open.from.ns != INSTANT_FIRST.ns)
 		ok = standing_put(db, w->rater->calendar, w->account_id, &sum, w->now, e);
 	mpq_clears(sum.before, sum.now, NULL);
-	return ok &&
-	    db_run(db, STMT_TROUBLE_END,
+	if (!ok || w->planned)
+		return ok;
+	return db_run(db, STMT_TROUBLE_END,
 		DB_ARGS(DB_NUMBER(w->account_id), DB_INSTANT(w->now)), NULL, e);
 }
 
@@ -178,7 +201,9 @@ account_draw(struct db *db, void *context, struct err *e)
 	struct account_work *w = context;
 
 	return db_exec(db, SNAPSHOT, e) && fence(w, e) &&
-	    draw_up(db, w->rater->calendar, w->account_id, &w->period, w->now, e);
+	    draw_up(db, w->rater->calendar, w->account_id, &w->period, w->now, e) &&
+	    db_run(db, STMT_SUMS_GONE,
+		DB_ARGS(DB_NUMBER(w->account_id), DB_INSTANT(w->period.from)), NULL, e);
 }
 
 static bool
@@ -239,6 +264,18 @@ account_look(struct db *db, void *context, struct err *e)
 	return fence(w, e) && late_look(db, w->account_id, w->now, e);
 }
 
+static void
+planned_add(struct rater *r, int64_t account_id)
+{
+	if (r->planned_count == r->planned_capacity) {
+		r->planned_capacity =
+		    r->planned_capacity == 0 ? 64 : r->planned_capacity * 2;
+		r->planned = mem_resize(r->planned, r->planned_capacity,
+		    sizeof(*r->planned));
+	}
+	r->planned[r->planned_count++] = account_id;
+}
+
 static bool
 account_settle(struct account_work *w, struct rater_round *out, struct err *e)
 {
@@ -246,6 +283,10 @@ account_settle(struct account_work *w, struct rater_round *out, struct err *e)
 
 	if (!account_do(w, account_accrue, &done, e))
 		return false;
+	if (done && w->planned) {
+		planned_add(w->rater, w->account_id);
+		return true;
+	}
 	out->accounts += done ? 1 : 0;
 	out->failed += !done && !w->lost ? 1 : 0;
 	return !done ||
@@ -264,7 +305,8 @@ shard_walk(struct rater *r, size_t shard, struct instant now, account_duty duty,
 	for (size_t i = 0; i < rows_count(rows) && r->shards.held[shard].ours; i++) {
 		struct account_work w = { .rater = r,
 			.account_id = rows_i64(rows, i, 0),
-			.now = now };
+			.now = now,
+			.sums = r->anew ? SUMS_ANEW : SUMS_PLAN };
 
 		if (!duty(&w, out, e) || !shards_keep(&r->shards, e))
 			return false;
@@ -350,15 +392,77 @@ backlog_close(struct rater *r, struct instant now, struct rater_round *out, stru
 	return true;
 }
 
+static bool
+planned_fill(struct db *db, void *context, struct err *e)
+{
+	struct rater *r = context;
+	scoped(buf_done) struct buf ours = BUF_INIT;
+
+	return db_exec(db, SNAPSHOT, e) && shards_lock(&r->shards, &ours, e) &&
+	    sums_fill(db, SHARDS, buf_text(&ours), e) && shards_stay(&r->shards, e);
+}
+
+/* So many accounts of all that reading every row costs less than finding theirs. */
+enum { MANY = 8 };
+
+/* Makes the sums of all at once where that is cheaper; else, or if it fails, each makes
+ * its own. */
+static bool
+planned_make(struct rater *r, struct err *e)
+{
+	scoped(rows_clear) struct rows *rows = NULL;
+	struct err failed = ERR_INIT;
+
+	if (!db_query(r->db, STMT_ACCOUNT_COUNT, DB_NONE, &rows, e))
+		return false;
+	if (r->planned_count < 2 ||
+	    (int64_t)r->planned_count * MANY < rows_i64(rows, 0, 0) ||
+	    db_transaction(r->db, planned_fill, r, &failed))
+		return true;
+	if (failed.kind == ERR_GONE) {
+		*e = failed;
+		return false;
+	}
+	log_warning("usage of %zu accounts together: %s; it is read one by one",
+	    r->planned_count, failed.text);
+	return true;
+}
+
+/* The second turn of those whose usage had to be read as a whole. */
+static bool
+planned_settle(struct rater *r, struct instant now, struct rater_round *out,
+    struct err *e)
+{
+	bool ok = r->planned_count == 0 ||
+	    (planned_make(r, e) && shards_take(&r->shards, e));
+
+	for (size_t i = 0; ok && i < r->planned_count; i++) {
+		struct account_work w = { .rater = r,
+			.account_id = r->planned[i],
+			.now = now,
+			.sums = SUMS_KEEP };
+
+		if (r->shards.held[w.account_id % SHARDS].ours)
+			ok = account_settle(&w, out, e) && shards_keep(&r->shards, e);
+	}
+	r->planned_count = 0;
+	return ok;
+}
+
 bool
 rater_work(struct rater *r, struct instant now, struct rater_round *out, struct err *e)
 {
 	*out = (struct rater_round){ .shards = 0 };
+	r->planned_count = 0;
 	if (!connected(r, e) || !shards_take(&r->shards, e))
 		return false;
 	out->shards = shards_count(&r->shards);
 	if (!db_run(r->db, STMT_CHAIN_TARIFFS, DB_ARGS(DB_INSTANT(now)), NULL, e))
 		return false;
-	return shards_walk(r, now, account_settle, out, e) &&
+	if (!db_run(r->db, STMT_TOUCHED_FORGET, DB_NONE, NULL, e) ||
+	    !shards_walk(r, now, account_settle, out, e))
+		return false;
+	r->anew = false;
+	return planned_settle(r, now, out, e) &&
 	    backlog_close(r, now, out, e);
 }

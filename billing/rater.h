@@ -7,6 +7,8 @@
 struct rater;
 
 struct rater *rater_new(const struct conf *conf) must_check;
+/* The next round reads all usage from its rows, whatever sums were kept. */
+void rater_anew(struct rater *r);
 void rater_free(struct rater *r); /* NULL is fine */
 
 /* What a round did; told even when it failed. */

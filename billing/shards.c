@@ -175,3 +175,25 @@ shards_fence_numbering(struct shards *s, bool *lost, struct err *e)
 {
 	return fence(s, NUMBERING, &s->numbering, lost, e);
 }
+
+bool
+shards_lock(struct shards *s, struct buf *ours, struct err *e)
+{
+	scoped(rows_clear) struct rows *r = NULL;
+
+	if (!db_query(s->db, STMT_SHARDS_LOCK, DB_ARGS(s->holder), &r, e))
+		return false;
+	buf_clear(ours);
+	buf_putc(ours, '{');
+	for (size_t i = 0; i < rows_count(r); i++)
+		buf_printf(ours, "%s%s", i == 0 ? "" : ",", rows_text(r, i, 0));
+	buf_putc(ours, '}');
+	return true;
+}
+
+bool
+shards_stay(struct shards *s, struct err *e)
+{
+	return db_run(s->db, STMT_SHARDS_STAY, DB_ARGS(s->holder, DB_NUMBER(LEASE_S)),
+	    NULL, e);
+}

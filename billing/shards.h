@@ -31,4 +31,11 @@ size_t shards_count(const struct shards *s);
 /* First in a transaction: *lost is set and it fails when the lease is another's. */
 must_check bool shards_fence(struct shards *s, int64_t account_id, bool *lost,
     struct err *e);
+/*
+ * The same for a transaction that is about all our accounts and may last longer than a
+ * lease: *ours are the shards, "{1,5}".  Nobody takes them meanwhile; before the end
+ * they are renewed.
+ */
+must_check bool shards_lock(struct shards *s, struct buf *ours, struct err *e);
+must_check bool shards_stay(struct shards *s, struct err *e);
 must_check bool shards_fence_numbering(struct shards *s, bool *lost, struct err *e);

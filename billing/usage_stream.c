@@ -79,19 +79,23 @@ static const struct consumption_sku consumptions[] = {
 	{ "net.tx.bytes", USED_NICS, 1 },
 };
 
-/* "{2024-03-01T00:00:00Z,...}" and "{1,2,1}": begins, and where sums go, from 1. */
-static void
-stretches_text(struct buf *starts, struct buf *sums, const struct usage_ask *ask)
+/* "{2024-03-01T00:00:00Z,...}" and "{1,2,1}" */
+bool
+usage_ask_text(struct buf *starts, struct buf *sum_in, const struct usage_ask *ask,
+    struct err *e)
 {
 	char text[CLOCK_TEXT_MAX];
 
 	for (size_t i = 0; i < ask->count; i++) {
 		buf_printf(starts, "%c%s", i == 0 ? '{' : ',',
 		    instant_text(ask->starts[i], text));
-		buf_printf(sums, "%c%zu", i == 0 ? '{' : ',', ask->sum_in[i] + 1);
+		buf_printf(sum_in, "%c%zu", i == 0 ? '{' : ',', ask->sum_in[i] + 1);
 	}
 	buf_putc(starts, '}');
-	buf_putc(sums, '}');
+	buf_putc(sum_in, '}');
+	if (!buf_ok(starts) || !buf_ok(sum_in))
+		return err_set(e, ERR_INPUT, "prices change too often in this period");
+	return true;
 }
 
 bool
@@ -99,16 +103,16 @@ usage_stream_open(struct usage_stream *s, struct db *db, const struct usage_ask 
     struct err *e)
 {
 	scoped(buf_done) struct buf starts = BUF_INIT;
-	scoped(buf_done) struct buf sums = BUF_INIT;
+	scoped(buf_done) struct buf sum_in = BUF_INIT;
 
 	*s = (struct usage_stream){ .db = db };
 	usage_list_init(&s->list);
-	stretches_text(&starts, &sums, ask);
-	if (!buf_ok(&starts) || !buf_ok(&sums))
-		return err_set(e, ERR_INPUT, "prices change too often in this period");
+	if (!usage_ask_text(&starts, &sum_in, ask, e))
+		return false;
 	s->open = db_run(db, STMT_BILL_USAGE_OPEN,
 	    DB_ARGS(DB_NUMBER(ask->account_id), DB_INSTANT(ask->span.from),
-		DB_INSTANT(ask->span.to), buf_text(&starts), buf_text(&sums)),
+		DB_INSTANT(ask->span.to), buf_text(&starts), buf_text(&sum_in),
+		ask->summed.ns == INSTANT_FIRST.ns ? NULL : DB_INSTANT(ask->summed)),
 	    NULL, e);
 	return s->open;
 }

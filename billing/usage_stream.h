@@ -14,6 +14,7 @@ struct usage_ask {
 	const struct instant *starts; /* of stretches in order; the first is the span's */
 	const size_t *sum_in;         /* by stretch: the one whose sums it adds to */
 	size_t count;
+	struct instant summed;        /* what began before it is in kept sums (sums.h) */
 };
 
 /* What an item was made of. */
@@ -47,6 +48,10 @@ struct usage_stream {
 	size_t aside_count;
 	size_t aside_capacity;
 };
+
+/* The stretches as arrays of SQL: their begins, and which one each is added to, from 1. */
+must_check bool usage_ask_text(struct buf *starts, struct buf *sum_in,
+    const struct usage_ask *ask, struct err *e);
 
 /* Needs an open transaction and a connection with billing_statements. */
 must_check bool usage_stream_open(struct usage_stream *s, struct db *db,

@@ -107,6 +107,15 @@ update lease l set holder = $2,
 from free where l.name = free.name
 returning l.epoch;
 
+-- name: shards_lock
+-- Our leases for one long transaction: nobody takes a lease whose row is locked.
+select substr(name, 7)::bigint from lease
+where name like 'rater:%' and holder = $1 and expires > now() order by name for update;
+
+-- name: shards_stay
+-- At the end of it they are good again.
+update lease set expires = clock_timestamp() + $2::bigint * interval '1 second' where name like 'rater:%' and holder = $1;
+
 -- name: lease_fence
 -- Stands at the head of every writing transaction: who lost the lease writes nothing.  A
 -- rater that stops in the middle of one gives its locks back when the lease would be over.
@@ -197,11 +206,102 @@ join tariff_version v on v.tariff_id = t.id and v.version = (x.t->>'version')::i
 where p.account_id = $1 and p.starts = $2::timestamptz and p.ends = $3::timestamptz
 order by x.place;
 
+-- name: sums_look
+-- The kept sums of the period from $2 as far as $3: up to where windows are settled, up to where sums
+-- are kept, whether these are good, and whether something in them came late.  They are good if the
+-- stretches are those that the prices make now, and not too old: a change past everybody's notice
+-- is found by reading all again.
+select (extract(epoch from a.settled) * 1000000)::bigint, (extract(epoch from r.through) * 1000000)::bigint,
+    coalesce(r.made_at <= now() and r.made_at > now() - interval '6 hours' - mod($1::bigint, 3600) * interval '1 second'
+        and r.through <= $3::timestamptz and r.starts = ($4::timestamptz[])[1:cardinality(r.starts)]
+        and r.sum_in = ($5::integer[])[1:cardinality(r.sum_in)]
+        and (cardinality(r.starts) = cardinality($4::timestamptz[]) or ($4::timestamptz[])[cardinality(r.starts) + 1] >= r.through), false),
+    exists (select from usage_touched t where t.account_id = $1 and t.window_from >= $2::timestamptz and t.window_from < r.through)
+from (select least(date_trunc('hour', least($6::timestamptz, now())) - interval '2 hours', $3::timestamptz) as settled) a
+left join usage_sum_run r on r.account_id = $1 and r.period_from = $2::timestamptz;
+
+-- name: sums_want
+-- The sums up to $3 are to be made of all rows.
+insert into usage_sum_run (account_id, period_from, unread_from, through, starts, sum_in)
+select $1, $2::timestamptz, $2::timestamptz, $3::timestamptz, array_agg(starts order by n), array_agg(sum_in order by n)
+from unnest($4::timestamptz[], $5::integer[]) with ordinality s (starts, sum_in, n) where starts < $3::timestamptz
+on conflict (account_id, period_from) do update set unread_from = excluded.unread_from, through = excluded.through,
+    starts = excluded.starts, sum_in = excluded.sum_in, made_at = null;
+
+-- name: sums_clear
+delete from usage_sum where account_id = $1 and period_from = $2::timestamptz;
+
+-- name: sums_on
+-- They go on to $3.
+update usage_sum_run set unread_from = through, through = $3::timestamptz, starts = s.starts, sum_in = s.sum_in
+from (select array_agg(starts order by n) as starts, array_agg(sum_in order by n) as sum_in
+    from unnest($4::timestamptz[], $5::integer[]) with ordinality s (starts, sum_in, n) where starts < $3::timestamptz) s
+where account_id = $1 and period_from = $2::timestamptz;
+
+-- name: sums_add
+insert into usage_sum select * from usage_unsummed($2::timestamptz, $3::timestamptz, false)
+where account_id = $1 and period_from = $2::timestamptz
+on conflict (account_id, period_from, resource_id, vm_id, stretch) do update set
+    windows = usage_sum.windows + excluded.windows, simulated = usage_sum.simulated or excluded.simulated,
+    vcpu_ns = usage_sum.vcpu_ns + excluded.vcpu_ns, disk_read_bytes = usage_sum.disk_read_bytes + excluded.disk_read_bytes,
+    disk_write_bytes = usage_sum.disk_write_bytes + excluded.disk_write_bytes,
+    disk_read_requests = usage_sum.disk_read_requests + excluded.disk_read_requests,
+    disk_write_requests = usage_sum.disk_write_requests + excluded.disk_write_requests,
+    net_rx_bytes = usage_sum.net_rx_bytes + excluded.net_rx_bytes, net_tx_bytes = usage_sum.net_tx_bytes + excluded.net_tx_bytes;
+
+-- name: sums_made
+update usage_sum_run set made_at = now() where account_id = $1 and period_from = $2::timestamptz;
+
+-- name: sums_forget
+-- What came late is taken out,
+delete from usage_sum s using usage_touched t
+where s.account_id = $1 and s.period_from = $2::timestamptz and t.account_id = $1 and t.resource_id = s.resource_id
+    and t.window_from >= $2::timestamptz and t.window_from < $3::timestamptz;
+
+-- name: sums_again
+-- from the period's begin on,
+update usage_sum_run set unread_from = period_from where account_id = $1 and period_from = $2::timestamptz;
+
+-- name: sums_touched
+-- and read again.
+insert into usage_sum select * from usage_unsummed($2::timestamptz, $3::timestamptz, false)
+where account_id = $1 and period_from = $2::timestamptz and resource_id = any (array(select t.resource_id from usage_touched t
+    where t.account_id = $1 and t.window_from >= $2::timestamptz and t.window_from < $3::timestamptz));
+
+-- name: touched_done
+-- All that this transaction sees, and no more: what is written meanwhile is seen by the next one.
+delete from usage_touched where account_id = $1;
+
+-- name: touched_forget
+-- Of accounts that nobody rates any more; no sum is kept for so long.
+delete from usage_touched where noted_at < now() - interval '2 days';
+
+-- name: sums_gone
+-- The period is drawn up.
+with gone as (delete from usage_sum_run where account_id = $1 and period_from = $2::timestamptz)
+delete from usage_sum where account_id = $1 and period_from = $2::timestamptz;
+
+-- name: sums_unmade
+-- From when to when periods reach whose sums are to be made, of our shards.
+select min(period_from), max(through) from usage_sum_run
+where made_at is null and mod(account_id, $1::bigint) = any ($2::bigint[]);
+
+-- name: sums_fill
+-- All of them at once, in the order in which the rows lie.
+insert into usage_sum select * from usage_unsummed($3::timestamptz, $4::timestamptz, true)
+where mod(account_id, $1::bigint) = any ($2::bigint[]);
+
+-- name: sums_filled
+update usage_sum_run set made_at = now() where made_at is null and mod(account_id, $1::bigint) = any ($2::bigint[]);
+
+-- name: account_count
+select count(*) from account;
+
 -- name: bill_usage_open
 -- All that an account used in [$2, $3), one resource after the other: lifetimes from a day
 -- before on, because a run's start may count, and consumption as one sum per VM and stretch
 -- of $4 (the instants at which any price changes, the first of them $2), where $5 names for each
--- stretch the one that its sums go into.  The account's own
+-- stretch the one that its sums go into; what began before $6 (null: nothing) is in the kept sums.  The account's own
 -- lifetimes name a VM: it may be another's now.  What nothing names is charged too.  Imported
 -- usage comes first, as resources with numbers below zero, or with the thing of ours that it is
 -- about: levels one by one, amounts summed by stretch; what does not count (corrected, pending)
@@ -214,8 +314,8 @@ with life as materialized (
 ), named as (
     select distinct on (resource_id) resource_id, resource_uuid, resource_name
     from life where kind in ('running', 'allocated') order by resource_id, valid_from desc
-), used as (
-    select vm_id, ($5::integer[])[width_bucket(window_from, $4::timestamptz[])] as stretch, bool_or(simulated) as simulated,
+), fresh as (
+    select vm_id, ($4::timestamptz[])[($5::integer[])[width_bucket(window_from, $4::timestamptz[])]] as stretch, bool_or(simulated) as simulated,
         count(*) filter (where resource_kind = 'vm') as vms,
         count(*) filter (where resource_kind = 'volume') as volumes,
         count(*) filter (where resource_kind = 'nic') as nics,
@@ -223,8 +323,20 @@ with life as materialized (
         sum(disk_read_requests) as disk_reads, sum(disk_write_requests) as disk_writes,
         sum(net_rx_bytes) as net_rx, sum(net_tx_bytes) as net_tx
     from usage_window
-    where account_id = $1 and window_from >= $2::timestamptz and window_from < $3::timestamptz
+    where account_id = $1 and window_from >= greatest($2::timestamptz, $6::timestamptz) and window_from < $3::timestamptz
     group by 1, 2
+), used as (
+    select vm_id, stretch, bool_or(simulated) as simulated, sum(vms)::bigint as vms, sum(volumes)::bigint as volumes,
+        sum(nics)::bigint as nics, sum(vcpu_ns) as vcpu_ns, sum(disk_read) as disk_read, sum(disk_write) as disk_write,
+        sum(disk_reads) as disk_reads, sum(disk_writes) as disk_writes, sum(net_rx) as net_rx, sum(net_tx) as net_tx
+    from (
+        select * from fresh
+        union all
+        select vm_id, stretch, simulated, case resource_kind when 'vm' then windows else 0 end,
+            case resource_kind when 'volume' then windows else 0 end, case resource_kind when 'nic' then windows else 0 end,
+            vcpu_ns, disk_read_bytes, disk_write_bytes, disk_read_requests, disk_write_requests, net_rx_bytes, net_tx_bytes
+        from usage_sum where $6::timestamptz is not null and account_id = $1 and period_from = $2::timestamptz
+    ) both_kinds group by 1, 2
 ), told as materialized (
     select i.*, i.source || '/' || i.record as told, l.resource_id as thing,
         coalesce(l.resource_name, first_value(i.resource_name) over (partition by resource_uuid
@@ -258,7 +370,7 @@ from life l left join offering o on o.id = l.offering_id
 union all
 select u.vm_id, 'window', coalesce(n.resource_uuid, v.uuid, lpad(to_hex(u.vm_id), 32, '0')::uuid),
     coalesce(n.resource_name, v.name, 'VM number ' || u.vm_id), u.simulated,
-    (extract(epoch from ($4::timestamptz[])[u.stretch]) * 1000000)::bigint, null,
+    (extract(epoch from u.stretch) * 1000000)::bigint, null,
     null, null, null, null, null, null, null, u.vms, u.volumes, u.nics, u.vcpu_ns,
     u.disk_read, u.disk_write, u.disk_reads, u.disk_writes, u.net_rx, u.net_tx,
     null, null, null, null, null, null, null
@@ -651,14 +763,14 @@ with made as (
     select coalesce(r.sku, m.sku) as sku, coalesce(r.received, 0) as received, coalesce(m.rated, 0) as rated,
         coalesce(m.unrated, 0) as unrated, coalesce(m.rejected, 0) as rejected,
         coalesce(r.pending, 0) + coalesce(m.pending, 0) as pending
-    from usage_received($1, $2::timestamptz, $3::timestamptz, $4::timestamptz) r full join made m on m.sku = r.sku
+    from usage_received($1, $2::timestamptz, $3::timestamptz, $4::timestamptz, $8::timestamptz) r full join made m on m.sku = r.sku
     where m.sku is not null or not (r.sku = any ($6::text[]))
 )
 select sku, received, rated, unrated, rejected, pending, received <> rated + unrated + rejected + pending
 from both_sides where $7::bigint is not null order by sku;
 
 -- name: balance_put
--- Beside what was received by sku what the rating made of it ($5, as JSON).  Measures that
+-- $8: up to where windows were taken from the kept sums.  Beside what was received by sku what the rating made of it ($5, as JSON).  Measures that
 -- need no price ($6) count only where they have one.  Answers the skus that don't add up.
 with made as (
     select sku, rated, unrated, rejected, pending
@@ -667,7 +779,7 @@ with made as (
     select coalesce(r.sku, m.sku) as sku, coalesce(r.received, 0) as received, coalesce(m.rated, 0) as rated,
         coalesce(m.unrated, 0) as unrated, coalesce(m.rejected, 0) as rejected,
         coalesce(r.pending, 0) + coalesce(m.pending, 0) as pending
-    from usage_received($1, $2::timestamptz, $3::timestamptz, $4::timestamptz) r full join made m on m.sku = r.sku
+    from usage_received($1, $2::timestamptz, $3::timestamptz, $4::timestamptz, $8::timestamptz) r full join made m on m.sku = r.sku
     where m.sku is not null or not (r.sku = any ($6::text[]))
 ), kept as (
     insert into usage_balance (account_id, period_from, sku, received, rated, unrated, rejected, pending, through, generation)

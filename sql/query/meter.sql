@@ -83,7 +83,8 @@ cross join lateral (
 
 -- name: meter_window_put
 -- An absolute state: written twice, late or again after a crash it changes nothing.  What was
--- made up once stays marked.
+-- made up once stays marked.  What comes late is told to the rater, which may have added it up.
+with put as (
 insert into usage_window (account_id, resource_id, window_from, window_to, resource_kind, vm_id, through, epoch,
     cpu_ns, vcpu_ns, net_rx_bytes, net_tx_bytes, disk_read_bytes, disk_write_bytes, disk_read_requests,
     disk_write_requests, raw_cpu_ns, raw_vcpu_ns, raw_net_rx, raw_net_tx, raw_disk_read, raw_disk_write,
@@ -109,6 +110,9 @@ on conflict (account_id, resource_id, window_from) do update set
     allocation_bytes = excluded.allocation_bytes, physical_bytes = excluded.physical_bytes
 where excluded.through > usage_window.through
     or excluded.through = usage_window.through and excluded.window_to < usage_window.window_to
+returning account_id, resource_id, window_from)
+insert into usage_touched (account_id, resource_id, window_from)
+select account_id, resource_id, window_from from put where window_from < now() - interval '90 minutes'
 -- name: meter_gap_put
 insert into meter_gap (account_id, resource_id, gap_from, gap_to, reason)
 values ($1::bigint, $2::bigint, $3::timestamptz, $4::timestamptz, $5) on conflict do nothing
