@@ -106,8 +106,8 @@ unrated_write(struct buf *out, const struct balance *b)
 static bool
 balance_note(struct db *db, struct bill *b, struct instant now, struct err *e)
 {
-	struct balance_of of = { b->account_id, b->period, b->through, now,
-		b->summed, false };
+	struct balance_of of = { b->account_id, b->period, b->through, now, b->summed,
+		false };
 	const char *lost = NULL;
 
 	if (!balance_put(&b->balance, b->arena, db, &of, &lost, e))

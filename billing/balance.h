@@ -45,7 +45,7 @@ struct balance_of {
 	struct instant through;
 	struct instant now;
 	struct instant summed; /* windows before it are counted as usage_sum has them */
-	bool look; /* writes nothing */
+	bool look;             /* writes nothing */
 };
 must_check bool balance_put(struct balance *b, struct arena *a, struct db *db,
     const struct balance_of *of, const char **lost, struct err *e);

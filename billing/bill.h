@@ -33,7 +33,7 @@ struct bill {
 	struct span period;
 	struct instant through; /* charged up to here, a whole second */
 	struct instant summed;  /* windows before it were taken from kept sums */
-	bool planned; /* the sums wait for sums_fill(): there is no line yet */
+	bool planned;           /* the sums wait for sums_fill(): there is no line yet */
 	struct usage_stream used;
 	struct portion *portions;
 	size_t portion_count;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* jeoul-rate: one round of the rater by hand, as of now or of an instant of the past */
+/* jeoul-rate: one round of the rater by hand, as of now or of an instant of the past; all
+ * usage is read from its rows, with --kept only what the kept sums don't have */
 #include "base/log.h"
 #include "base/mem.h"
 #include "billing/rater.h"
@@ -12,23 +13,28 @@ struct options {
 	const char *flags[16];
 	size_t flag_count;
 	const char *as_of;
+	bool kept;
 };
 
 static bool
 options_read(struct options *o, int argc, char **argv)
 {
-	for (int i = 1; i + 1 < argc; i += 2) {
-		if (strcmp(argv[i], "--config") == 0)
-			o->config = argv[i + 1];
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--kept") == 0)
+			o->kept = true;
+		else if (i + 1 == argc)
+			return false;
+		else if (strcmp(argv[i], "--config") == 0)
+			o->config = argv[++i];
 		else if (strcmp(argv[i], "--as-of") == 0)
-			o->as_of = argv[i + 1];
+			o->as_of = argv[++i];
 		else if (strcmp(argv[i], "--set") == 0 &&
 		    o->flag_count < ARRAY_LEN(o->flags))
-			o->flags[o->flag_count++] = argv[i + 1];
+			o->flags[o->flag_count++] = argv[++i];
 		else
 			return false;
 	}
-	return argc % 2 == 1;
+	return true;
 }
 
 static bool
@@ -43,7 +49,8 @@ round_do(const struct options *o, struct err *e)
 
 	if (ok) {
 		r = rater_new(conf);
-		rater_anew(r);
+		if (!o->kept)
+			rater_anew(r);
 		ok = rater_work(r, now, &done, e);
 	}
 	if (ok)
@@ -67,7 +74,7 @@ main(int argc, char **argv)
 	if (!options_read(&o, argc, argv)) {
 		(void)fprintf(stderr,
 		    "usage: jeoul-rate [--config FILE] [--set KEY=VALUE]... "
-		    "[--as-of 2026-04-02T00:00:00Z]\n");
+		    "[--as-of 2026-04-02T00:00:00Z] [--kept]\n");
 		return 2;
 	}
 	if (round_do(&o, &e))

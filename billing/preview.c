@@ -146,8 +146,8 @@ bill_write(struct jout *j, const struct bill *b, const struct preview *p)
 static bool
 usage_count(struct bill *b, struct db *db, struct instant now, struct err *e)
 {
-	struct balance_of of = { b->account_id, b->period, b->through, now,
-		INSTANT_FIRST, true };
+	struct balance_of of = { b->account_id, b->period, b->through, now, INSTANT_FIRST,
+		true };
 	const char *lost = NULL;
 
 	return balance_put(&b->balance, b->arena, db, &of, &lost, e);

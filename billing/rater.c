@@ -43,8 +43,8 @@ struct account_work {
 	struct span period; /* that is drawn up */
 	char currency[4];   /* of its open period */
 	enum sums_use sums;
-	bool planned;       /* for later: its usage has to be read as a whole */
-	bool lost;          /* the lease is not ours any more */
+	bool planned; /* for later: its usage has to be read as a whole */
+	bool lost;    /* the lease is not ours any more */
 };
 
 struct rater *
@@ -145,7 +145,7 @@ period_accrue(struct account_work *w, const struct span *period, struct charged 
 	bill_done(&b);
 	return planned ||
 	    db_run(w->rater->db, STMT_BUDGET_PUT,
-	    DB_ARGS(DB_NUMBER(w->account_id), DB_INSTANT(period->from)), NULL, e);
+		DB_ARGS(DB_NUMBER(w->account_id), DB_INSTANT(period->from)), NULL, e);
 }
 
 /* The open period, and those before it that wait for late usage. */
@@ -192,7 +192,7 @@ account_accrue(struct db *db, void *context, struct err *e)
 	if (!ok || w->planned)
 		return ok;
 	return db_run(db, STMT_TROUBLE_END,
-		DB_ARGS(DB_NUMBER(w->account_id), DB_INSTANT(w->now)), NULL, e);
+	    DB_ARGS(DB_NUMBER(w->account_id), DB_INSTANT(w->now)), NULL, e);
 }
 
 static bool
@@ -268,8 +268,8 @@ static void
 planned_add(struct rater *r, int64_t account_id)
 {
 	if (r->planned_count == r->planned_capacity) {
-		r->planned_capacity =
-		    r->planned_capacity == 0 ? 64 : r->planned_capacity * 2;
+		r->planned_capacity = r->planned_capacity == 0 ? 64
+							       : r->planned_capacity * 2;
 		r->planned = mem_resize(r->planned, r->planned_capacity,
 		    sizeof(*r->planned));
 	}
@@ -463,6 +463,5 @@ rater_work(struct rater *r, struct instant now, struct rater_round *out, struct 
 	    !shards_walk(r, now, account_settle, out, e))
 		return false;
 	r->anew = false;
-	return planned_settle(r, now, out, e) &&
-	    backlog_close(r, now, out, e);
+	return planned_settle(r, now, out, e) && backlog_close(r, now, out, e);
 }

@@ -211,7 +211,8 @@ standing_put(struct db *db, const struct calendar *c, int64_t account_id,
     const struct charged *charged, struct instant now, struct err *e)
 {
 	scoped(rows_clear) struct rows *r = NULL;
-	struct bill_ask ask = { .account_id = account_id, .period = charged->open,
+	struct bill_ask ask = { .account_id = account_id,
+		.period = charged->open,
 		.sums = SUMS_LOOK };
 	struct standing s = { .lock_at = INSTANT_LAST };
 	bool ok;

@@ -4,12 +4,16 @@
 #include "billing_stmt.gen.h"
 
 /* Columns of sums_look. */
-enum { LOOK_SETTLED, LOOK_THROUGH, LOOK_GOOD, LOOK_TOUCHED };
+enum { LOOK_SETTLED, LOOK_THROUGH, LOOK_GOOD, LOOK_TOUCHED, LOOK_LIVES };
+
+enum {
+	FEW_LIVES = 300
+}; /* as sums_look has it; with sums and records they are few rows */
 
 /* The sums of a period, and what there is of them. */
 struct keeping {
 	struct db *db;
-	const struct usage_ask *ask;
+	struct usage_ask *ask;
 	struct instant now;
 	struct buf starts;
 	struct buf sum_in;
@@ -23,7 +27,7 @@ static bool
 look(struct keeping *k, struct err *e)
 {
 	scoped(rows_clear) struct rows *r = NULL;
-	const struct usage_ask *ask = k->ask;
+	struct usage_ask *ask = k->ask;
 
 	if (!db_query(k->db, STMT_SUMS_LOOK,
 		DB_ARGS(DB_NUMBER(ask->account_id), DB_INSTANT(ask->span.from),
@@ -36,6 +40,7 @@ look(struct keeping *k, struct err *e)
 	if (k->good)
 		k->through.ns = rows_i64(r, 0, LOOK_THROUGH) * NS_PER_US;
 	k->touched = rows_bool(r, 0, LOOK_TOUCHED);
+	ask->few = rows_i64(r, 0, LOOK_LIVES) < FEW_LIVES;
 	return true;
 }
 

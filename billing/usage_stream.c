@@ -8,6 +8,8 @@
 
 #define GIB (INT64_C(1) << 30)
 
+enum { FEW_ROWS = 1000 }; /* as bill_usage_few has it */
+
 /* Columns of bill_usage_open. */
 enum {
 	USED_RESOURCE,
@@ -109,12 +111,18 @@ usage_stream_open(struct usage_stream *s, struct db *db, const struct usage_ask 
 	usage_list_init(&s->list);
 	if (!usage_ask_text(&starts, &sum_in, ask, e))
 		return false;
-	s->open = db_run(db, STMT_BILL_USAGE_OPEN,
-	    DB_ARGS(DB_NUMBER(ask->account_id), DB_INSTANT(ask->span.from),
-		DB_INSTANT(ask->span.to), buf_text(&starts), buf_text(&sum_in),
-		ask->summed.ns == INSTANT_FIRST.ns ? NULL : DB_INSTANT(ask->summed)),
-	    NULL, e);
-	return s->open;
+	const char *const values[] = { DB_NUMBER(ask->account_id),
+		DB_INSTANT(ask->span.from), DB_INSTANT(ask->span.to), buf_text(&starts),
+		buf_text(&sum_in),
+		ask->summed.ns == INSTANT_FIRST.ns ? NULL : DB_INSTANT(ask->summed) };
+	if (ask->few &&
+	    !db_query(db, STMT_BILL_USAGE_FEW, ARRAY_LEN(values), values, &s->rows, e))
+		return false;
+	if (ask->few && rows_count(s->rows) < FEW_ROWS)
+		return true;
+	rows_clear(&s->rows);
+	s->cursor = db_run(db, STMT_BILL_USAGE_OPEN, ARRAY_LEN(values), values, NULL, e);
+	return s->cursor;
 }
 
 static struct instant
@@ -296,6 +304,10 @@ row_ready(struct usage_stream *s, bool *any, struct err *e)
 	*any = true;
 	if (s->rows != NULL && s->row < rows_count(s->rows))
 		return true;
+	if (!s->cursor) {
+		*any = false;
+		return true;
+	}
 	rows_clear(&s->rows);
 	s->row = 0;
 	if (!db_query(s->db, STMT_BILL_USAGE_NEXT, DB_NONE, &s->rows, e))
@@ -335,7 +347,9 @@ usage_stream_next(struct usage_stream *s, bool *more, struct err *e)
 bool
 usage_stream_close(struct usage_stream *s, struct err *e)
 {
-	s->open = false;
+	if (!s->cursor)
+		return true;
+	s->cursor = false;
 	return db_run(s->db, STMT_BILL_USAGE_CLOSE, DB_NONE, NULL, e);
 }
 

@@ -14,7 +14,8 @@ struct usage_ask {
 	const struct instant *starts; /* of stretches in order; the first is the span's */
 	const size_t *sum_in;         /* by stretch: the one whose sums it adds to */
 	size_t count;
-	struct instant summed;        /* what began before it is in kept sums (sums.h) */
+	bool few;              /* some hundred rows: no cursor is worth it */
+	struct instant summed; /* what began before it is in kept sums (sums.h) */
 };
 
 /* What an item was made of. */
@@ -37,7 +38,7 @@ struct usage_stream {
 	struct db *db;
 	struct rows *rows; /* fetched and not all given yet */
 	size_t row;
-	bool open;
+	bool cursor; /* open; else all rows are fetched */
 	/* The resource at hand; its usage and texts live until the next one. */
 	struct usage_list list;
 	const char *uuid;
@@ -49,7 +50,8 @@ struct usage_stream {
 	size_t aside_capacity;
 };
 
-/* The stretches as arrays of SQL: their begins, and which one each is added to, from 1. */
+/* The stretches as arrays of SQL: their begins, and which one each is added to, from 1.
+ */
 must_check bool usage_ask_text(struct buf *starts, struct buf *sum_in,
     const struct usage_ask *ask, struct err *e);
 

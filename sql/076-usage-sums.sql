@@ -36,6 +36,10 @@ create table usage_sum_run (
 );
 comment on table usage_sum_run is 'account_keyed: what usage_sum is made of; without a row there are no sums';
 
+-- The newest windows of an account are found without a look at those of the whole month.  What the
+-- collector writes again and again is not in it, so it does not grow by that.
+create index usage_window_time on usage_window (account_id, window_from);
+
 -- What is to be added to the sums.  Simple enough to become a part of the statement that asks, which
 -- names the accounts; since and until are about months (of the table's partitions), no more.  unmade:
 -- only of sums that are yet to be made of all rows.
@@ -68,13 +72,14 @@ create table usage_touched (
 );
 comment on table usage_touched is 'account_keyed: windows that came late: what they belong to is added up anew, then the row goes';
 
--- As before, and of windows that began before summed (null: of none) what usage_sum has counted.
+-- As before, and of windows that began before summed (null: of none) what usage_sum has counted.  Windows
+-- are counted in the index alone, for a resource is of one kind.  Simple enough to become a part of the statement that asks.
 create function usage_received(account bigint, since timestamptz, through timestamptz, until timestamptz, summed timestamptz)
 returns table (sku text, received bigint, pending bigint)
-language sql stable set search_path = jeoul, pg_temp as $$
+language sql stable as $$
     with record as (
         select k.sku, 1::bigint as records, case when l.valid_from >= through then 1::bigint end as later
-        from lifetime l
+        from jeoul.lifetime l
         join (values ('running', 'vm.running', 0), ('running', 'vcpu', 1), ('running', 'memory.gib', 2),
                 ('allocated', 'vm.allocated', 0), ('volume', 'volume.gib', 3), ('snapshot', 'snapshot.gib', 3),
                 ('vm_snapshot', 'vm.snapshot.gib', 3), ('template', 'template.gib', 3), ('iso', 'iso.gib', 3),
@@ -88,12 +93,20 @@ language sql stable set search_path = jeoul, pg_temp as $$
         union all
         select k.sku, w.records, w.later
         from (
-            select resource_kind, count(*) as records, count(*) filter (where window_from >= through) as later
-            from usage_window
-            where account_id = account and window_from >= greatest(since, summed) and window_from < until
+            select k.resource_kind, sum(c.records)::bigint as records, sum(c.later)::bigint as later
+            from (
+                select resource_id, count(*) as records, count(*) filter (where window_from >= usage_received.through) as later
+                from jeoul.usage_window
+                where account_id = account and window_from >= greatest(since, summed) and window_from < until
+                group by 1
+            ) c
+            cross join lateral (
+                select w.resource_kind from jeoul.usage_window w where w.account_id = account and w.resource_id = c.resource_id
+                    and w.window_from >= greatest(since, summed) and w.window_from < until limit 1
+            ) k
             group by 1
             union all
-            select resource_kind, sum(windows)::bigint, 0 from usage_sum
+            select resource_kind, sum(windows)::bigint, 0 from jeoul.usage_sum
             where summed is not null and account_id = account and period_from = since group by 1
         ) w
         join (values ('vm', 'cpu.time'), ('volume', 'disk.read.bytes'), ('volume', 'disk.write.bytes'),
@@ -101,7 +114,7 @@ language sql stable set search_path = jeoul, pg_temp as $$
                 ('nic', 'net.tx.bytes')) k (kind, sku) on k.kind = w.resource_kind
         union all
         select i.sku, 1, case when i.used_from >= through then 1 end
-        from usage_import_state i
+        from jeoul.usage_import_state i
         where i.account_id = account and i.state <> 'corrected' and i.used_from < until
             and case i.kind when 'amount' then i.used_from >= since else i.used_to is null or i.used_to > since end
     )

@@ -208,7 +208,8 @@ order by x.place;
 
 -- name: sums_look
 -- The kept sums of the period from $2 as far as $3: up to where windows are settled, up to where sums
--- are kept, whether these are good, and whether something in them came late.  They are good if the
+-- are kept, whether these are good, whether something in them came late, and how many lifetimes there are
+-- at least.  They are good if the
 -- stretches are those that the prices make now, and not too old: a change past everybody's notice
 -- is found by reading all again.
 select (extract(epoch from a.settled) * 1000000)::bigint, (extract(epoch from r.through) * 1000000)::bigint,
@@ -216,7 +217,8 @@ select (extract(epoch from a.settled) * 1000000)::bigint, (extract(epoch from r.
         and r.through <= $3::timestamptz and r.starts = ($4::timestamptz[])[1:cardinality(r.starts)]
         and r.sum_in = ($5::integer[])[1:cardinality(r.sum_in)]
         and (cardinality(r.starts) = cardinality($4::timestamptz[]) or ($4::timestamptz[])[cardinality(r.starts) + 1] >= r.through), false),
-    exists (select from usage_touched t where t.account_id = $1 and t.window_from >= $2::timestamptz and t.window_from < r.through)
+    exists (select from usage_touched t where t.account_id = $1 and t.window_from >= $2::timestamptz and t.window_from < r.through),
+    (select count(*) from (select from lifetime where account_id = $1 limit 300) l)
 from (select least(date_trunc('hour', least($6::timestamptz, now())) - interval '2 hours', $3::timestamptz) as settled) a
 left join usage_sum_run r on r.account_id = $1 and r.period_from = $2::timestamptz;
 
@@ -298,93 +300,12 @@ update usage_sum_run set made_at = now() where made_at is null and mod(account_i
 select count(*) from account;
 
 -- name: bill_usage_open
--- All that an account used in [$2, $3), one resource after the other: lifetimes from a day
--- before on, because a run's start may count, and consumption as one sum per VM and stretch
--- of $4 (the instants at which any price changes, the first of them $2), where $5 names for each
--- stretch the one that its sums go into; what began before $6 (null: nothing) is in the kept sums.  The account's own
--- lifetimes name a VM: it may be another's now.  What nothing names is charged too.  Imported
--- usage comes first, as resources with numbers below zero, or with the thing of ours that it is
--- about: levels one by one, amounts summed by stretch; what does not count (corrected, pending)
--- comes along to be counted.
 declare bill_usage no scroll cursor for
-with life as materialized (
-    select * from lifetime
-    where account_id = $1 and valid_from < $3::timestamptz
-      and (valid_to is null or valid_to >= $2::timestamptz - interval '1 day')
-), named as (
-    select distinct on (resource_id) resource_id, resource_uuid, resource_name
-    from life where kind in ('running', 'allocated') order by resource_id, valid_from desc
-), fresh as (
-    select vm_id, ($4::timestamptz[])[($5::integer[])[width_bucket(window_from, $4::timestamptz[])]] as stretch, bool_or(simulated) as simulated,
-        count(*) filter (where resource_kind = 'vm') as vms,
-        count(*) filter (where resource_kind = 'volume') as volumes,
-        count(*) filter (where resource_kind = 'nic') as nics,
-        sum(vcpu_ns) as vcpu_ns, sum(disk_read_bytes) as disk_read, sum(disk_write_bytes) as disk_write,
-        sum(disk_read_requests) as disk_reads, sum(disk_write_requests) as disk_writes,
-        sum(net_rx_bytes) as net_rx, sum(net_tx_bytes) as net_tx
-    from usage_window
-    where account_id = $1 and window_from >= greatest($2::timestamptz, $6::timestamptz) and window_from < $3::timestamptz
-    group by 1, 2
-), used as (
-    select vm_id, stretch, bool_or(simulated) as simulated, sum(vms)::bigint as vms, sum(volumes)::bigint as volumes,
-        sum(nics)::bigint as nics, sum(vcpu_ns) as vcpu_ns, sum(disk_read) as disk_read, sum(disk_write) as disk_write,
-        sum(disk_reads) as disk_reads, sum(disk_writes) as disk_writes, sum(net_rx) as net_rx, sum(net_tx) as net_tx
-    from (
-        select * from fresh
-        union all
-        select vm_id, stretch, simulated, case resource_kind when 'vm' then windows else 0 end,
-            case resource_kind when 'volume' then windows else 0 end, case resource_kind when 'nic' then windows else 0 end,
-            vcpu_ns, disk_read_bytes, disk_write_bytes, disk_read_requests, disk_write_requests, net_rx_bytes, net_tx_bytes
-        from usage_sum where $6::timestamptz is not null and account_id = $1 and period_from = $2::timestamptz
-    ) both_kinds group by 1, 2
-), told as materialized (
-    select i.*, i.source || '/' || i.record as told, l.resource_id as thing,
-        coalesce(l.resource_name, first_value(i.resource_name) over (partition by resource_uuid
-            order by i.used_from desc, i.source collate "C", i.record collate "C")) as name
-    from usage_import_state i left join usage_meter m on m.sku = i.sku left join lateral (
-        select resource_id, resource_name from lifetime
-        where m.sku is null and account_id = $1 and resource_uuid = i.resource_uuid order by valid_from desc limit 1
-    ) l on true
-    where i.account_id = $1 and (i.kind = 'amount' and i.used_from >= $2::timestamptz and i.used_from < $3::timestamptz
-        or i.kind = 'level' and i.used_from < $3::timestamptz
-            and (i.used_to is null or i.used_to >= $2::timestamptz - interval '1 day'))
-), imported as (
-    select sku, kind, state, resource_uuid, thing, tags, null::integer as stretch, used_from, used_to, seq, quantity,
-        1::bigint as records, name, told
-    from told where kind = 'level' and (state = 'current' or used_to is null or used_to > $2::timestamptz)
-    union all
-    select sku, kind, state, resource_uuid, thing, tags, ($5::integer[])[width_bucket(used_from, $4::timestamptz[])], null, null, null,
-        sum(quantity), count(*), name,
-        array_to_string((array_agg(told order by used_from, told collate "C"))[1:20], E'\n')
-    from told where kind = 'amount' group by 1, 2, 3, 4, 5, 6, 7, name
-)
-select l.resource_id, l.kind, l.resource_uuid, l.resource_name, l.simulated,
-    (extract(epoch from l.valid_from) * 1000000)::bigint as since,
-    (extract(epoch from l.valid_to) * 1000000)::bigint as until,
-    o.name as offering, l.vcpus, l.memory_bytes, l.size_bytes, l.sockets, l.cores, case when l.cores is not null then greatest(l.cores, 16 * l.sockets) end,
-    null::bigint as vms, null::bigint as volumes, null::bigint as nics, null::numeric as vcpu_ns,
-    null::numeric as disk_read, null::numeric as disk_write, null::numeric as disk_reads,
-    null::numeric as disk_writes, null::numeric as net_rx, null::numeric as net_tx,
-    null as sku, null::text as quantity, null::text as tags, null::bigint as seq, null as state, null::bigint as records, null as told
-from life l left join offering o on o.id = l.offering_id
-union all
-select u.vm_id, 'window', coalesce(n.resource_uuid, v.uuid, lpad(to_hex(u.vm_id), 32, '0')::uuid),
-    coalesce(n.resource_name, v.name, 'VM number ' || u.vm_id), u.simulated,
-    (extract(epoch from u.stretch) * 1000000)::bigint, null,
-    null, null, null, null, null, null, null, u.vms, u.volumes, u.nics, u.vcpu_ns,
-    u.disk_read, u.disk_write, u.disk_reads, u.disk_writes, u.net_rx, u.net_tx,
-    null, null, null, null, null, null, null
-from used u
-left join named n on n.resource_id = u.vm_id
-left join vm v on v.account_id = $1 and v.id = u.vm_id
-union all
-select coalesce(i.thing, -dense_rank() over (order by i.resource_uuid)), i.kind, i.resource_uuid, i.name, false,
-    (extract(epoch from coalesce(i.used_from, ($4::timestamptz[])[i.stretch])) * 1000000)::bigint,
-    (extract(epoch from i.used_to) * 1000000)::bigint,
-    null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null,
-    i.sku, i.quantity::text, i.tags::text, i.seq, i.state, i.records, i.told
-from imported i
-order by 1, 2, 6, 25, 27;
+select * from bill_usage($1::bigint, $2::timestamptz, $3::timestamptz, $4::timestamptz[], $5::integer[], $6::timestamptz) order by 1, 2, 6, 25, 27;
+
+-- name: bill_usage_few
+-- The same at once, where it is not much.
+select * from bill_usage($1::bigint, $2::timestamptz, $3::timestamptz, $4::timestamptz[], $5::integer[], $6::timestamptz) order by 1, 2, 6, 25, 27 limit 1000;
 
 -- name: bill_usage_next
 fetch 1000 from bill_usage;

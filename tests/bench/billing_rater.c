@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* billing_rater TIME VMHOURS: rounds of the real rater as of a time, all accounts each */
+/* billing_rater TIME VMHOURS [kept]: rounds of the real rater as of a time, all accounts
+ * each: every round from all rows, or with the sums that it keeps */
 #include "base/conf.h"
 #include "billing/rater.h"
 #include "tests/bench/bench.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct work {
 	struct rater *rater;
 	struct instant now;
+	int kept;
 	uint64_t
 	    vm_hours; /* in the period that now lies in, as the database was filled */
 };
@@ -20,6 +23,8 @@ rater_round(void *context)
 	struct rater_round out;
 	struct err e = ERR_INIT;
 
+	if (!w->kept)
+		rater_anew(w->rater);
 	if (!rater_work(w->rater, w->now, &out, &e)) {
 		(void)fprintf(stderr, "%s\n", e.text);
 		return 0;
@@ -40,8 +45,9 @@ main(int argc, char **argv)
 	struct err e = ERR_INIT;
 	int status;
 
-	if (argc != 3) {
-		(void)fprintf(stderr, "usage: billing_rater TIME VMHOURS\n");
+	w.kept = argc == 4 && strcmp(argv[3], "kept") == 0;
+	if (argc != 3 && !w.kept) {
+		(void)fprintf(stderr, "usage: billing_rater TIME VMHOURS [kept]\n");
 		return 2;
 	}
 	if (!instant_parse(&w.now, argv[1], &e) ||

@@ -14,12 +14,14 @@ PRESENT = {"domain", "account", "app_user", "session", "zone", "host", "host_con
            "meter_refused", "meter_grain", "host_pool", "host_network", "host_cell", "issuer", "billing_terms", "billing_trouble", "budget",
            "storage_pool", "disk_offering", "template_copy", "snapshot", "snapshot_policy", "vm_snapshot", "network",
            "tag", "key_pair", "pod", "cluster", "affinity_group", "affinity_member",
-           "resource_kind", "resource_limit", "project", "project_member"}
+           "resource_kind", "resource_limit", "project", "project_member", "usage_sum", "usage_sum_run"}
 # Rows may leave these: log-ins, leases and what tenants pin on their things are no history.
 DELETE = {("web", "session"), ("web", "usage_right"), ("billing", "meter_grain"), ("web", "tag"), ("web", "key_pair"), ("web", "snapshot_policy"),
           ("web", "affinity_group"), ("web", "affinity_member"), ("web", "resource_limit"),
           ("web", "project_member"), ("web", "domain"), ("provision", "affinity_member"),
-          ("provision", "snapshot_policy"), ("provision", "template_copy")} | {
+          ("provision", "snapshot_policy"), ("provision", "template_copy"),
+          # A cache of what stands in usage_window, and notes of what it lacks.
+          ("billing", "usage_sum"), ("billing", "usage_sum_run"), ("billing", "usage_touched")} | {
           (r, "lease") for r in ("provision", "meter", "billing", "snmp")}
 # Of what says money or usage only this may change: an open end, once, and absolute states that
 # go forward (the statements say "where excluded.through > through"; setup/rules holds them to it).
@@ -43,7 +45,8 @@ INSERT = {"lifetime": {"provision"}, "host_history": {"provision"}, "usage_windo
           "statement_number": {"billing"}, "ledger_entry": set(), "credit_grant": set(), "chain": set(),
           "chain_head": set(), "tariff_version": {"web"}, "account_tariff": {"web"}, "usage_meter": {"web"},
           "usage_right": {"web"}, "usage_import": {"web"}, "usage_import_key": {"web"}, "notification": {"snmp"},
-          "account_standing": {"billing"}, "usage_balance": {"billing"}, "budget_state": {"billing"}, "billing_request": {"web"}}
+          "account_standing": {"billing"}, "usage_balance": {"billing"}, "budget_state": {"billing"}, "billing_request": {"web"},
+          "usage_touched": {"meter"}}
 
 
 @pytest.fixture(scope="module")
