@@ -156,7 +156,7 @@ draft_write(struct drawing *d, const struct late *l, struct instant now, struct 
 	if (!db_query(d->db, STMT_LINES_DIGEST,
 		DB_ARGS(DB_NUMBER(d->account_id), DB_NUMBER(d->statement_id)), &digest,
 		e) ||
-	    !db_query(d->db, STMT_USAGE_PRINT,
+	    !db_query(d->db, STMT_USAGE_PRINT_DRAWN,
 		DB_ARGS(DB_NUMBER(d->account_id), DB_INSTANT(b->period.from),
 		    DB_INSTANT(b->period.to)),
 		&print, e))
@@ -174,7 +174,8 @@ draft_write(struct drawing *d, const struct late *l, struct instant now, struct 
 	    NULL, e);
 }
 
-/* A statement that left usage out is not made: better late than wrong. */
+/* A statement that left usage out is not made: better late than wrong.  What was received
+ * is counted apart from the sums. */
 static bool
 balance_check(struct drawing *d, struct instant now, struct err *e)
 {
@@ -212,7 +213,8 @@ period_draw(struct drawing *d, const struct calendar *c, const struct span *peri
 	struct bill_ask ask = { .account_id = d->account_id,
 		.period = *period,
 		.now = period->to,
-		.want_parts = true };
+		.want_parts = true,
+		.sums = SUMS_CLOSE };
 	struct bill_sink sink = { d, line_take };
 	struct late l;
 	bool ok;

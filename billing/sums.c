@@ -110,11 +110,25 @@ anew_make(struct keeping *k, bool plan, bool *planned, struct err *e)
 	return true;
 }
 
+/* Until the transaction ends these sums are what the rows say: it has one snapshot. */
+static bool
+close_make(struct keeping *k, struct err *e)
+{
+	k->settled = k->ask->span.to;
+	if (!stretches_run(k, STMT_SUMS_WANT, e) || !period_run(k, STMT_SUMS_CLEAR, e) ||
+	    !reach_run(k, STMT_SUMS_CLOSE, k->settled, e))
+		return false;
+	k->through = k->settled;
+	return true;
+}
+
 static bool
 keep(struct keeping *k, enum sums_use use, bool *planned, struct err *e)
 {
 	if (!look(k, e))
 		return false;
+	if (use == SUMS_CLOSE)
+		return close_make(k, e);
 	if (use == SUMS_LOOK) {
 		if (k->touched)
 			k->through = INSTANT_FIRST;

@@ -6,14 +6,16 @@
 /*
  * Kept sums are a cache (sql/076-usage-sums.sql): what they are made of is known, what
  * comes late makes its resource be read anew, and with all of them deleted every result
- * is the same to the byte.  Statements are drawn up from rows.
+ * is the same to the byte.  Statements are drawn up from sums that the same transaction
+ * made from all rows.
  */
 enum sums_use {
 	SUMS_NONE, /* all is read from rows */
 	SUMS_LOOK, /* used if they are good, never changed */
 	SUMS_KEEP, /* made good where they are not */
 	SUMS_PLAN, /* what would have to be made of all rows is left to sums_fill() */
-	SUMS_ANEW  /* the same, and that is everything */
+	SUMS_ANEW, /* the same, and that is everything */
+	SUMS_CLOSE /* all rows of a period that is over, and the print of just these */
 };
 
 /*

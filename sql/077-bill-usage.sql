@@ -95,3 +95,84 @@ select coalesce(i.thing, -dense_rank() over (order by i.resource_uuid)), i.kind,
     i.sku, i.quantity::text, i.tags::text, i.seq, i.state, i.records, i.told
 from imported i
 $$;
+
+---------------------------------------------------------------- a period is closed
+
+-- The rows of a period that is closed are read once for both, what is charged and the print; the print
+-- stays what it was (051).
+
+-- A window as its print takes it.
+create function usage_window_text(w usage_window) returns text language sql stable as $$
+    select row(w.window_from, w.window_to, w.resource_kind, w.vm_id,
+        w.through, w.epoch, w.cpu_ns, w.vcpu_ns, w.net_rx_bytes, w.net_tx_bytes, w.disk_read_bytes, w.disk_write_bytes,
+        w.disk_read_requests, w.disk_write_requests, w.raw_cpu_ns, w.raw_vcpu_ns, w.raw_net_rx, w.raw_net_tx,
+        w.raw_disk_read, w.raw_disk_write, w.raw_disk_read_req, w.raw_disk_write_req, w.samples, w.resets,
+        w.simulated, w.memory_bytes, w.memory_rss_bytes, w.memory_unused_bytes, w.capacity_bytes, w.allocation_bytes,
+        w.physical_bytes)::text
+$$;
+
+-- The prints of lifetimes, and of windows, resource by resource, in one text each.
+create function usage_prints_lives(account bigint, since timestamptz, until timestamptz) returns text
+language sql stable set timezone = 'UTC' set datestyle = 'ISO' set search_path = jeoul, public, pg_temp as $$
+    select coalesce(string_agg(print, '' order by resource_id), '')
+    from (
+        select resource_id, encode(sha256(convert_to(string_agg(row(kind, valid_from,
+                case when valid_to <= until then valid_to end, resource_uuid, resource_name, vm_id, host_id,
+                offering_id, template_id, vcpus, memory_bytes, size_bytes, sockets, cores, simulated, open_reason,
+                case when valid_to <= until then close_reason end, recorded_at)::text,
+                E'\n' order by kind, valid_from), 'UTF8')), 'hex') as print
+        from lifetime
+        where account_id = account and valid_from < until and (valid_to is null or valid_to >= since - interval '1 day')
+        group by resource_id
+    ) prints
+$$;
+create function usage_prints_windows(account bigint, since timestamptz, until timestamptz) returns text
+language sql stable set timezone = 'UTC' set datestyle = 'ISO' set search_path = jeoul, public, pg_temp as $$
+    select coalesce(string_agg(print, '' order by resource_id), '')
+    from (
+        select resource_id, encode(sha256(convert_to(string_agg(usage_window_text(w), E'\n' order by window_from),
+            'UTF8')), 'hex') as print
+        from usage_window w
+        where account_id = account and window_from >= since and window_from < until
+        group by resource_id
+    ) prints
+$$;
+create or replace function usage_print_metered(account bigint, since timestamptz, until timestamptz) returns text
+language sql stable set search_path = jeoul, public, pg_temp as $$
+    select encode(sha256(convert_to(usage_prints_lives(account, since, until) || usage_prints_windows(account, since, until),
+        'UTF8')), 'hex')
+$$;
+
+-- The sums of a whole period as usage_sum_run wants them, and beside them the prints of the same windows.
+alter table usage_sum_run add column prints text; -- null: the period is not drawn up in this transaction
+create function usage_sum_close(account bigint, since timestamptz, until timestamptz) returns void
+language sql set timezone = 'UTC' set datestyle = 'ISO' set search_path = jeoul, public, pg_temp set work_mem = '16MB' as $$
+    with w as materialized (
+        select * from usage_window where account_id = account and window_from >= since and window_from < until
+    ), printed as (
+        select w.resource_id, encode(sha256(convert_to(string_agg(usage_window_text(row(w.*)::usage_window), E'\n' order by w.window_from),
+            'UTF8')), 'hex') as print
+        from w group by w.resource_id
+    ), summed as (
+        insert into usage_sum
+        select r.account_id, r.period_from, w.resource_id, w.vm_id, r.starts[r.sum_in[width_bucket(w.window_from, r.starts)]],
+            min(w.resource_kind), count(*), bool_or(w.simulated), sum(w.vcpu_ns), sum(w.disk_read_bytes), sum(w.disk_write_bytes),
+            sum(w.disk_read_requests), sum(w.disk_write_requests), sum(w.net_rx_bytes), sum(w.net_tx_bytes)
+        from usage_sum_run r cross join w
+        where r.account_id = account and r.period_from = since
+        group by 1, 2, 3, 4, 5
+    )
+    update usage_sum_run set prints = (select coalesce(string_agg(print, '' order by resource_id), '') from printed)
+    where account_id = account and period_from = since
+$$;
+-- As usage_print, with the prints that were made when the period was summed up.
+create function usage_print_drawn(account bigint, since timestamptz, until timestamptz) returns text
+language sql stable set search_path = jeoul, public, pg_temp as $$
+    select case when told is null then metered
+        else encode(sha256(convert_to(metered || told, 'UTF8')), 'hex') end
+    from (
+        select encode(sha256(convert_to(usage_prints_lives(account, since, until) || r.prints, 'UTF8')), 'hex') as metered,
+            usage_print_imported(account, since, until) as told
+        from usage_sum_run r where r.account_id = account and r.period_from = since
+    ) p
+$$;

@@ -254,6 +254,13 @@ on conflict (account_id, period_from, resource_id, vm_id, stretch) do update set
 -- name: sums_made
 update usage_sum_run set made_at = now() where account_id = $1 and period_from = $2::timestamptz;
 
+-- name: sums_close
+-- All windows of a period that is drawn up: their sums and their prints, from one reading.
+select usage_sum_close($1, $2::timestamptz, $3::timestamptz);
+
+-- name: usage_print_drawn
+select usage_print_drawn($1, $2::timestamptz, $3::timestamptz);
+
 -- name: sums_forget
 -- What came late is taken out,
 delete from usage_sum s using usage_touched t
