@@ -43,6 +43,13 @@ def script(stack, text, values):
     link.close()
 
 
+def vacuum(stack, table):
+    link = psycopg2.connect(stack.dsn())
+    link.autocommit = True
+    link.cursor().execute(f"vacuum analyze {table}")
+    link.close()
+
+
 def cpu_sum(pids):
     return sum(measure.cpu_ns(p) for p in pids)
 

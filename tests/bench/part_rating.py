@@ -106,7 +106,7 @@ def fill(stack, vms):
     usage.tariff(stack, "mixed", measure.TOP / "tests/bench/rating.json")
     usage.tariff(stack, "flat", measure.TOP / "billing/presets/small-hoster.json")
     vm_hours = usage.fill(stack, vms, VMS_AN_ACCOUNT, *month(), "mixed")
-    stack.sql("vacuum analyze usage_window")  # as autovacuum does while a month goes by
+    house.vacuum(stack, "usage_window")  # as autovacuum does while a month goes by
     stack.sql(FLOOR_TABLE)
     rows = stack.sql("select count(*) from usage_window")[0][0]
     note(f"a month of {vms} VMs in {vms // VMS_AN_ACCOUNT} accounts: {rows} windows of an hour")

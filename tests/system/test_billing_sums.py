@@ -386,8 +386,9 @@ def test_a_defect_in_what_makes_sums_stale_is_found(world, tmp_path):
     for name in names:
         program, put = mutated(tmp_path, name)
         w = world(put=put)
+        functions = planted(w, name)
         for n in range(60):
-            said, wrong = differ(w, program, kills=False)
+            said, wrong = differ(w, program, kills=False, functions=functions)
             if wrong:
                 print(f"found after {n + 1} steps: {name}: {said}: {wrong[:150]}")
                 break
