@@ -437,6 +437,18 @@ stretches_join(struct making *m)
 	}
 }
 
+/* After what there is, what there might be. */
+static bool
+extra_rate(struct making *m, struct err *e)
+{
+	const struct bill_extra *x = m->ask->extra;
+
+	for (size_t n = 0; x != NULL && x->fill(x->context, &m->b->used, n); n++)
+		if (!resource_rate(m, e))
+			return false;
+	return true;
+}
+
 static bool
 usage_rate(struct making *m, struct err *e)
 {
@@ -465,7 +477,7 @@ usage_rate(struct making *m, struct err *e)
 		    (more && !resource_rate(m, e)))
 			return false;
 	}
-	return usage_stream_close(&b->used, e) && account_rate(m, e);
+	return extra_rate(m, e) && usage_stream_close(&b->used, e) && account_rate(m, e);
 }
 
 static bool

@@ -61,6 +61,12 @@ struct bill_sink {
 	    struct err *e);
 };
 
+/* Usage of what does not exist, for a quote: the n-th resource is put into s. */
+struct bill_extra {
+	void *context;
+	bool (*fill)(void *context, struct usage_stream *s, size_t n); /* false: no more */
+};
+
 /* Whose bill, of which period, as of when. */
 struct bill_ask {
 	int64_t account_id;
@@ -75,6 +81,7 @@ struct bill_ask {
 	bool as_closed;   /* by the price lists that its statement names */
 	const char *only; /* NULL, or the one sku that is looked at */
 	const struct trace *trace;
+	const struct bill_extra *extra; /* or NULL */
 	/* Further instants at which sums of consumption are cut, or none. */
 	const struct instant *edges;
 	size_t edge_count;

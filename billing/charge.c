@@ -99,9 +99,8 @@ line_share_add(struct line *l, const char *value, const mpq_t quantity)
 	exact_add(l->shares[i].quantity, quantity);
 }
 
-/* What the units from a to b cost: F(b) - F(a); in a band by the band's price. */
-static void
-window_cost(mpq_t out, const struct segment *s, const mpq_t a, const mpq_t b)
+void
+charge_window(mpq_t out, const struct segment *s, const mpq_t a, const mpq_t b)
 {
 	const struct model *m = &s->version->model;
 	scoped_exact mpq_t before;
@@ -159,7 +158,7 @@ segment_charge(struct chain *c, size_t i)
 	mpq_inits(next, cost, NULL);
 	mpq_add(next, c->position, c->m->by_segment[i]);
 	fixed_charge(c, l, &s->version->model);
-	window_cost(cost, s, c->position, next);
+	charge_window(cost, s, c->position, next);
 	exact_add(l->exact, cost);
 	exact_add(l->quantity, c->m->by_segment[i]);
 	if (c->m->job->want_parts)

@@ -12,3 +12,5 @@ bool charge_without_usage(const struct price *p);
  * Minimum and maximum hold for the whole chain of lines.
  */
 void charge_lines(struct rating *out, const struct measure *m, const char *resource);
+/* What the units from a to b cost: F(b) - F(a); in a band by the band's price. */
+void charge_window(mpq_t out, const struct segment *s, const mpq_t a, const mpq_t b);

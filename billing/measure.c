@@ -73,23 +73,23 @@ fixed_ns(enum per per)
 
 /* The real unit of a day, month or year price that holds an instant. */
 static bool
-real_unit(const struct measure *m, struct instant at, struct span *out, struct err *e)
+real_unit(const struct price *p, const struct local *local, struct instant at,
+    struct span *out, struct err *e)
 {
 	static const enum calendar_unit units[] = { [PER_DAY] = UNIT_DAY,
 		[PER_MONTH] = UNIT_MONTH,
 		[PER_YEAR] = UNIT_YEAR };
-	struct local local = { m->job->calendar, m->job->tariff->timezone };
 
-	if (m->price->anchor != NULL)
-		return local_anchored_at(&local, m->price->anchor, 12, at, out, e);
-	return local_unit(&local, units[m->price->per], at, out, e);
+	if (p->anchor != NULL)
+		return local_anchored_at(local, p->anchor, 12, at, out, e);
+	return local_unit(local, units[p->per], at, out, e);
 }
 
-/* How much of the price's unit of time a span is: 3/2 hours, 3499/4392 years. */
-static bool
-span_measure(mpq_t out, const struct measure *m, const struct span *span, struct err *e)
+bool
+measure_span(mpq_t out, const struct price *p, const struct local *local,
+    const struct span *span, struct err *e)
 {
-	int64_t fixed = fixed_ns(m->price->per);
+	int64_t fixed = fixed_ns(p->per);
 	scoped_exact mpq_t part;
 	struct span rest = *span;
 	struct span unit;
@@ -103,7 +103,7 @@ span_measure(mpq_t out, const struct measure *m, const struct span *span, struct
 	for (; rest.from.ns < rest.to.ns; rest.from = unit.to) {
 		struct span piece = rest;
 
-		if (!real_unit(m, rest.from, &unit, e))
+		if (!real_unit(p, local, rest.from, &unit, e))
 			return false;
 		(void)span_cut(&piece, &unit);
 		rat_set_i64(part, piece.to.ns - piece.from.ns, unit.to.ns - unit.from.ns);
@@ -115,6 +115,7 @@ span_measure(mpq_t out, const struct measure *m, const struct span *span, struct
 static bool
 slice_post(struct measure *m, const struct slice *s, struct err *e)
 {
+	struct local local = { m->job->calendar, m->job->tariff->timezone };
 	scoped_exact mpq_t raw;
 	struct span span = s->span;
 
@@ -127,7 +128,7 @@ slice_post(struct measure *m, const struct slice *s, struct err *e)
 
 		if (!span_cut(&piece, &m->segments->list[i].span))
 			break;
-		if (!span_measure(raw, m, &piece, e))
+		if (!measure_span(raw, m->price, &local, &piece, e))
 			return false;
 		mpq_mul(raw, raw, s->qty);
 		post(m, i, s->from, &piece, raw);

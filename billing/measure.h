@@ -57,3 +57,7 @@ void measure_done(struct measure *m);
 /* Adds the items (all of m->price) of one resource. */
 must_check bool measure_resource(struct measure *m, const struct usage *const *items,
     size_t count, struct err *e);
+
+/* How much of a price's unit of time a span is: 3/2 hours, 3499/4392 years. */
+must_check bool measure_span(mpq_t out, const struct price *p, const struct local *local,
+    const struct span *span, struct err *e);

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "billing/accrue.h"
+#include "billing/budget.h"
 #include "billing/calendar_db.h"
 #include "billing/draw.h"
 #include "billing/issue.h"
@@ -143,9 +144,9 @@ period_accrue(struct account_work *w, const struct span *period, struct charged 
 	if (open)
 		sum->open = *period;
 	bill_done(&b);
-	return planned ||
-	    db_run(w->rater->db, STMT_BUDGET_PUT,
-		DB_ARGS(DB_NUMBER(w->account_id), DB_INSTANT(period->from)), NULL, e);
+	return planned || !open ||
+	    budgets_put(w->rater->db, w->rater->calendar, w->account_id, period, w->now,
+		e);
 }
 
 /* The open period, and those before it that wait for late usage. */

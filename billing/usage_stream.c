@@ -297,6 +297,21 @@ resource_begin(struct usage_stream *s)
 	    rows_bool(s->rows, s->row, USED_SIMULATED) ? " (simulated)" : "");
 }
 
+void
+usage_stream_resource(struct usage_stream *s, const char *uuid, const char *name)
+{
+	usage_list_reset(&s->list);
+	s->aside_count = 0;
+	s->uuid = arena_strdup(s->list.arena, uuid);
+	s->name = arena_strdup(s->list.arena, name);
+}
+
+struct usage *
+usage_stream_item(struct usage_stream *s, enum usage_kind kind, const char *sku)
+{
+	return item_add(s, kind, sku, 1);
+}
+
 /* Rows at hand, or fetched; *any false: the cursor is at its end. */
 static bool
 row_ready(struct usage_stream *s, bool *any, struct err *e)

@@ -62,3 +62,8 @@ must_check bool usage_stream_open(struct usage_stream *s, struct db *db,
 must_check bool usage_stream_next(struct usage_stream *s, bool *more, struct err *e);
 must_check bool usage_stream_close(struct usage_stream *s, struct err *e);
 void usage_stream_done(struct usage_stream *s); /* after any failure, too */
+
+/* After the last resource: one that is in no table, and what it uses; texts are kept. */
+void usage_stream_resource(struct usage_stream *s, const char *uuid, const char *name);
+struct usage *usage_stream_item(struct usage_stream *s, enum usage_kind kind,
+    const char *sku);

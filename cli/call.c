@@ -33,7 +33,8 @@ static const struct lookup lookups[] = { { "serviceofferingid", "listServiceOffe
 	{ "clusterid", "listClusters", "name" }, { "podid", "listPods", "name" },
 	{ "domainid", "listDomains", "name" },
 	{ "parentdomainid", "listDomains", "name" },
-	{ "projectid", "listProjects", "name" } };
+	{ "projectid", "listProjects", "name" },
+	{ "dedicatedhostid", "listHosts", "name" } };
 static const struct lookup id_lookups[] = { { "vm", "listVirtualMachines", "name" },
 	{ "host", "listHosts", "name" }, { "user", "listUsers", "username" },
 	{ "volume", "listVolumes", "name" }, { "snapshot", "listSnapshots", "name" },
@@ -43,7 +44,8 @@ static const struct lookup id_lookups[] = { { "vm", "listVirtualMachines", "name
 	{ "affinity", "listAffinityGroups", "name" },
 	{ "account", "listAccounts", "name" }, { "domain", "listDomains", "name" },
 	{ "project", "listProjects", "name" }, { "tariff", "listTariffs", "name" },
-	{ "statement", "listStatements", "number" } };
+	{ "statement", "listStatements", "number" },
+	{ "budget", "listBudgets", "name" } };
 /* Short flags for people: --offering small. */
 static const char *const aliases[][2] = { { "offering", "serviceofferingid" },
 	{ "template", "templateid" }, { "tariff", "tariffid" }, { "zone", "zoneid" },
@@ -456,6 +458,10 @@ print_answer(const struct cli *c, const struct verb *v, const struct jval *body)
 		buf_done(&b);
 	} else if (v->op == OP_previewBill)
 		print_bill(c, single, v->columns);
+	else if (v->op == OP_estimateCost)
+		cost_estimate_print(c, single, v->columns);
+	else if (v->op == OP_getCostReport)
+		cost_report_print(c, single, v->columns);
 	else if (v->op == OP_explainCharge)
 		print_text(json_text(json_get(single, "text")));
 	else if (v->op == OP_exportTariff)

@@ -97,6 +97,12 @@ void tariff_trial_print(const struct jval *trials, const char *columns);
 /* "line 4, column 9: ..." of the file that was sent as "list.tariff:4:9: ...". */
 void tariff_place(const struct cli *c, struct err *e);
 
+/* ---- cost.c: answers that are more than one table */
+void cost_estimate_print(const struct cli *c, const struct jval *estimate,
+    const char *columns);
+void cost_report_print(const struct cli *c, const struct jval *report,
+    const char *columns);
+
 /* ---- call.c: the verbs of verb.def */
 int call_verb(struct cli *c, const char *noun, const char *verb, int argc, char **argv);
 /* The verb has a parameter of that name: it is no global flag then. */

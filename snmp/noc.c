@@ -30,6 +30,7 @@ enum query {
 	QUERY_GAP,
 	QUERY_FUNDS,
 	QUERY_BUDGET,
+	QUERY_FORECAST,
 	QUERY_UNBILLED,
 	QUERY_ACKNOWLEDGED,
 	QUERY_ACTIVE,
@@ -412,6 +413,7 @@ answered(void *context, const struct desk_answer *answer)
 	observe(n, RULE_METER_GAP, answer->rows[QUERY_GAP]);
 	observe(n, RULE_ACCOUNT_FUNDS, answer->rows[QUERY_FUNDS]);
 	observe(n, RULE_ACCOUNT_BUDGET, answer->rows[QUERY_BUDGET]);
+	observe(n, RULE_ACCOUNT_FORECAST, answer->rows[QUERY_FORECAST]);
 	observe(n, RULE_ACCOUNT_UNBILLED, answer->rows[QUERY_UNBILLED]);
 	acknowledged_read(n, answer->rows[QUERY_ACKNOWLEDGED]);
 	flush(n);
@@ -441,6 +443,7 @@ tables_ask(struct noc *n, struct instant now)
 	query_since(&o, STMT_RULE_METER_GAP, now, GAP_SHOWN_NS);
 	(void)desk_query(&o, STMT_RULE_ACCOUNT_FUNDS);
 	(void)desk_query(&o, STMT_RULE_ACCOUNT_BUDGET);
+	(void)desk_query(&o, STMT_RULE_ACCOUNT_FORECAST);
 	(void)desk_query(&o, STMT_RULE_ACCOUNT_UNBILLED);
 	(void)desk_query(&o, STMT_ALARM_ACKNOWLEDGED);
 	if (!n->adopted) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* export: files of charges, usage and statements, made by the code that bills */
 #include "billing/export.h"
+#include "web/export.h"
 #include "web/handlers.h"
 #include "web_stmt.gen.h"
 #include <errno.h>
@@ -31,10 +32,7 @@ sight_set(struct db *db, const char *accounts, struct err *e)
 /* In billing's own connection of this thread, with the caller's accounts in sight only.
  */
 static bool
-file_make(struct call *c,
-    bool (
-	*make)(struct call *c, struct db *db, const struct text_out *out, struct err *e),
-    struct err *e)
+file_make(struct call *c, export_make make, struct err *e)
 {
 	struct text_out out = { file_write, c->file.stream };
 	struct err after = ERR_INIT;
@@ -51,11 +49,8 @@ file_make(struct call *c,
 	return ok;
 }
 
-static bool
-file_alone(struct call *c,
-    bool (
-	*make)(struct call *c, struct db *db, const struct text_out *out, struct err *e),
-    struct err *e)
+bool
+export_alone(struct call *c, export_make make, struct err *e)
 {
 	bool ok;
 
@@ -117,7 +112,7 @@ static bool
 focus_late(struct call *c, struct err *e)
 {
 	return call_file(c, "focus.csv", "text/csv; charset=utf-8", e) &&
-	    file_alone(c, focus_make, e);
+	    export_alone(c, focus_make, e);
 }
 
 bool
@@ -187,7 +182,7 @@ statement_late(struct call *c, struct err *e)
 	return call_file(c,
 		   arena_printf(c->arena, "statement-%s.%s", c->object, r->ending),
 		   r->type, e) &&
-	    file_alone(c, statement_make, e);
+	    export_alone(c, statement_make, e);
 }
 
 bool
@@ -237,7 +232,7 @@ usage_late(struct call *c, struct err *e)
 	return usage_ask(&ask, c, e) &&
 	    call_file(c, ask.json ? "usage.json" : "usage.csv",
 		ask.json ? "application/json" : "text/csv; charset=utf-8", e) &&
-	    file_alone(c, usage_make, e);
+	    export_alone(c, usage_make, e);
 }
 
 bool

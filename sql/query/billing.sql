@@ -577,34 +577,26 @@ on conflict (account_id) do update set currency = excluded.currency, prepaid = e
     lock_at = excluded.lock_at, through = excluded.through, generation = excluded.generation
 where excluded.generation > account_standing.generation;
 
+-- name: budget_list
+select uuid, scope, case scope when 'resource' then lower(value) else value end, currency from budget
+where account_id = $1 and removed is null and ($2::uuid is null or uuid = $2::uuid)
+order by created, uuid;
+
+-- name: budget_things
+-- What has the tag key=value now.
+select resource_uuid::text from tag where account_id = $1 and key || '=' || value = $2
+group by 1 order by resource_uuid::text collate "C";
+
 -- name: budget_put
--- What each budget's part of the running charges has come to, and at the period's end if it
--- goes on: of the whole account by what runs now, of a part by its mean so far.
-insert into budget_state (account_id, budget_uuid, period_from, spent, forecast, level, through, generation)
-select b.account_id, b.uuid, r.period_from, s.spent, f.forecast,
-    case when s.spent >= b.amount then 'over' when s.spent * 100 >= b.amount * b.warn_percent then 'near' else 'ok' end,
-    r.through, r.generation
-from budget b
-join accrual_run r on r.account_id = b.account_id and r.period_from = $2::timestamptz
-cross join lateral (
-    select coalesce(sum(a.amount), 0) as spent from accrual a
-    where a.account_id = r.account_id and a.period_from = r.period_from and a.generation = r.generation
-      and case b.scope when 'account' then true when 'sku' then starts_with(a.sku, b.value)
-          when 'resource' then a.resource_uuid::text = lower(b.value)
-          else exists (select from tag t where t.account_id = a.account_id and t.resource_uuid = a.resource_uuid
-                       and t.key || '=' || t.value = b.value) end
-) s
-cross join lateral (
-    select extract(epoch from r.period_to - r.through) as left_s,
-        greatest(extract(epoch from r.through - r.period_from), 1) as past_s
-) t
-cross join lateral (
-    select round(s.spent + case b.scope when 'account' then coalesce(r.per_hour::numeric, 0) * t.left_s / 3600
-        else s.spent * t.left_s / t.past_s end, 2) as forecast
-) f
-where b.account_id = $1 and b.removed is null
+-- What a budget has come to; where bill and budget are of two currencies there is nothing to compare.
+insert into budget_state (account_id, budget_uuid, period_from, spent, forecast, reached, level, through, generation)
+select b.account_id, b.uuid, $3::timestamptz, x.spent, x.forecast, budget_reached(b, x.spent), budget_level(b, x.spent),
+    $7::timestamptz, $8::bigint
+from budget b, (select $5::numeric as spent, $6::numeric as forecast) x
+where b.account_id = $1 and b.uuid = $2::uuid and b.removed is null and b.currency = $4
 on conflict (account_id, budget_uuid) do update set period_from = excluded.period_from, spent = excluded.spent,
-    forecast = excluded.forecast, level = excluded.level, through = excluded.through, generation = excluded.generation
+    forecast = excluded.forecast, reached = excluded.reached, level = excluded.level, through = excluded.through,
+    generation = excluded.generation
 where excluded.generation > budget_state.generation;
 
 ---------------------------------------------------------------- explaining
@@ -804,3 +796,48 @@ fetch 2000 from export_usage;
 
 -- name: export_usage_close
 close export_usage;
+
+---------------------------------------------------------------- costs
+
+-- name: cost_accounts
+-- Those in sight, and the projects in which an account works.
+select a.id from account a union select projects_of($1::bigint) where $1::bigint is not null order by 1 limit $2;
+
+-- name: cost_account
+select a.uuid, a.name, a.timezone, coalesce(project_of(a.id), '') from account a where a.id = $1;
+
+-- name: cost_documents
+-- What a report is about, in order of time: a named statement, or periods that have one of the days
+-- of their own calendar, or the one that is open; and credit notes.
+select (extract(epoch from p.starts) * 1000000)::bigint, (extract(epoch from p.ends) * 1000000)::bigint, p.zone,
+    p.closed_at is not null, s.uuid, false as note, s.number
+from billing_period p left join statement s on s.account_id = p.account_id and s.id = p.statement_id
+where p.account_id = $1 and case when $4::text is not null then s.uuid::text = lower($4) or s.name = $4
+    when $2::text is null and $3::text is null then p.starts <= $5::timestamptz and p.ends > $5::timestamptz
+    else p.starts <= $5::timestamptz and ($2::text is null or p.ends > local_instant($2::date::timestamp, p.zone))
+        and ($3::text is null or p.starts < local_instant(($3::date + 1)::timestamp, p.zone)) end
+union all
+select (extract(epoch from s.period_from) * 1000000)::bigint, (extract(epoch from s.period_to) * 1000000)::bigint, z.zone,
+    true, s.uuid, true, s.number
+from statement s cross join lateral (select s.document::jsonb->'body'->'period'->>'timezone' as zone) z
+where s.account_id = $1 and s.kind = 'credit_note' and case when $4::text is not null then s.uuid::text = lower($4) or s.name = $4
+    when $2::text is null and $3::text is null then false
+    else ($2::text is null or s.period_to > local_instant($2::date::timestamp, z.zone))
+        and ($3::text is null or s.period_from < local_instant(($3::date + 1)::timestamp, z.zone)) end
+order by 1, 6, 7;
+
+-- name: cost_days
+-- The local days of a zone that a period touches, and when each begins in it; a day that a zone
+-- left out of its calendar has no length.
+with bounds as (
+    select date_trunc('day', $2::timestamptz at time zone $1) as lo,
+        date_trunc('day', ($3::timestamptz - interval '1 microsecond') at time zone $1) as hi
+)
+select to_char(d, 'YYYY-MM-DD'), (extract(epoch from greatest(local_instant(d, $1), $2::timestamptz)) * 1000000)::bigint
+from bounds, generate_series(lo, hi, '1 day') d
+where local_instant(d + interval '1 day', $1) > local_instant(d, $1)
+order by d;
+
+-- name: cost_tags
+-- The values of a tag on an account's resources at this moment.
+select resource_uuid::text, value from tag where account_id = $1 and key = $2 order by resource_uuid::text collate "C";

@@ -79,5 +79,7 @@ group by a.id
 select uuid, name, severity, text from billing_alarm where rule = 'account.funds'
 -- name: rule_account_budget
 select uuid, name, severity, text from billing_alarm where rule = 'account.budget'
+-- name: rule_account_forecast
+select uuid, name, severity, text from billing_alarm where rule = 'account.forecast'
 -- name: rule_account_unbilled
 select uuid, name, severity, text from billing_alarm where rule = 'account.unbilled'

@@ -1105,3 +1105,57 @@ select count(*) over () as total_rows, b.* from api_usage_balance b
 where ($1::boolean is null or (b.unrated > 0) = $1::boolean) and ($2::text is null or b.sku = $2)
     and ($3::timestamptz is null or b.startdate >= $3::timestamptz) and ($4::timestamptz is null or b.startdate < $4::timestamptz)
 order by b.startdate desc, b.unrated desc, b.account, b.account_id, b.sku limit $5 offset $6;
+
+---------------------------------------------------------------- estimates and budgets (web/quote.c, web/budget.c)
+
+-- name: quote_offering
+select name, vcpus, memory_bytes, disk_bytes from offering where uuid = $1::uuid and removed is null;
+
+-- name: quote_image
+-- What a disk must hold at least: a kernel's starts empty, an ISO is none.
+select case when kind = 'disk' then size_bytes else 0 end from template where uuid = $1::uuid and removed is null
+    and (public or account_id between account_low() and account_high());
+
+-- name: quote_host
+select sockets, cores from host where uuid = $1::uuid and removed is null;
+
+-- name: budget_list
+select count(*) over () as total_rows, b.* from api_budget b
+where ($1::uuid is null or b.id = $1::uuid) and ($2::text is null or b.name = $2) and ($3::text is null or b.level = lower($3))
+  and ($4::text is null or b.name ilike '%' || $4 || '%')
+order by b.account_id, b.created, b.id limit $5 offset $6;
+
+-- name: budget_live
+-- With what it has come to at this moment; without figures as the rater last saw it.
+select v.id, v.name, v.account, v.accountid, v.domain, v.domainid, v.project, v.amount, v.currency, v.thresholds,
+    v.forecastalarm, v.scope, v.sku, v.tag, v.resourceid, v.resourcename, v.created,
+    coalesce(budget_amount($2::numeric, v.currency), v.spent) as spent,
+    coalesce(budget_amount($3::numeric, v.currency), v.forecast) as forecast,
+    coalesce(round($2::numeric * 100 / b.amount, 2)::text, v.usedpercent) as usedpercent,
+    coalesce(round($3::numeric * 100 / b.amount, 2)::text, v.forecastpercent) as forecastpercent,
+    case when $2::numeric is not null then budget_level(b, $2::numeric) else v.level end as level,
+    case when $2::numeric is not null then budget_reached(b, $2::numeric) else v.reached end as reached,
+    coalesce($4::timestamptz, v.startdate) as startdate, coalesce($5::timestamptz, v.enddate) as enddate,
+    coalesce($6::timestamptz, v.asof) as asof
+from api_budget v join budget b on b.account_id = v.account_id and b.uuid = v.id where v.id = $1::uuid;
+
+-- name: budget_owner
+select account_id, currency from budget where uuid = $1::uuid and removed is null;
+
+-- name: budget_currency
+select account_currency($1::bigint) where account_currency($1::bigint) is not null;
+
+-- name: budget_insert
+insert into budget (account_id, name, amount, currency, thresholds, forecast, scope, value)
+select $1::bigint, $2, $3::numeric, $4, coalesce($5::integer[], '{80,100}'), coalesce($6::boolean, true), $7, lower_uuid.value
+from (select case $7 when 'resource' then lower($8::text) else $8::text end as value) lower_uuid
+where (select count(*) from budget b where b.account_id = $1::bigint and b.removed is null) < 100
+returning uuid;
+
+-- name: budget_update
+update budget set name = coalesce($2::text, name), amount = coalesce($3::numeric, amount),
+    thresholds = coalesce($4::integer[], thresholds), forecast = coalesce($5::boolean, forecast)
+where uuid = $1::uuid and removed is null;
+
+-- name: budget_remove
+update budget set removed = now() where uuid = $1::uuid and removed is null returning account_id;
