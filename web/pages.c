@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LANGUAGES = 2, PAGES_MOST = 8, ASSETS_MOST = 32, KEY_MAX_BYTES = 64 };
+enum { LANGUAGES = 2, PAGES_MOST = 16, ASSETS_MOST = 64, KEY_MAX_BYTES = 64 };
 
 static const char *const languages[LANGUAGES] = { "en", "ko" };
 

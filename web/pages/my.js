@@ -5,6 +5,7 @@ import { api, badge, el, empty, fill, money, notice, number, run, simulatedBadge
 import { Graphs } from "./chart.js";
 import { billHint, billView } from "./bill.js";
 import { drawGaps, gapsPath } from "./gaps.js";
+import { Estimate } from "./estimate.js";
 
 const at = (id) => document.getElementById(id);
 const graphs = new Graphs(at("graph"));
@@ -107,6 +108,8 @@ function drawVms(vms) {
 
 // ---- a new one
 
+let estimate = null;
+
 function options(select, rows, text) {
 	const chosen = select.value;
 	select.replaceChildren(...rows.map((r) => el("option", { value: r.id, selected: r.id === chosen }, text(r))));
@@ -117,7 +120,13 @@ async function createReady() {
 	options(at("create-offering"), offerings.serviceoffering, (o) =>
 		`${o.name} · ${t("vm.size", { cpus: o.cpunumber, memory: number(o.memory) })}`);
 	options(at("create-template"), templates.template, (o) => o.name);
+	estimate ??= new Estimate(at("estimate"), () => at("create-offering").value && at("create-template").value
+		? { serviceofferingid: at("create-offering").value, templateid: at("create-template").value } : null);
+	await estimate.refresh();
 }
+
+for (const id of ["create-offering", "create-template"])
+	at(id).addEventListener("change", () => estimate?.refresh());
 
 at("create").addEventListener("toggle", () => {
 	if (at("create").open)
@@ -130,7 +139,7 @@ at("create-form").addEventListener("submit", async (event) => {
 	const button = event.target.querySelector("button");
 	button.disabled = true;
 	const good = await doJob(() => api("POST", "virtual-machines", { name,
-		serviceofferingid: at("create-offering").value, templateid: at("create-template").value }),
+		serviceofferingid: at("create-offering").value, templateid: at("create-template").value, rootdisksize: estimate?.disk() }),
 	t("did.create", { name }));
 	button.disabled = false;
 	if (good)
