@@ -64,7 +64,8 @@ struct bill_sink {
 /* Usage of what does not exist, for a quote: the n-th resource is put into s. */
 struct bill_extra {
 	void *context;
-	bool (*fill)(void *context, struct usage_stream *s, size_t n); /* false: no more */
+	bool (
+	    *fill)(void *context, struct usage_stream *s, size_t n); /* false: no more */
 };
 
 /* Whose bill, of which period, as of when. */

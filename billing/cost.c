@@ -143,8 +143,7 @@ stretch_cut(struct costing *x, const struct posting *p, struct err *e)
 	for (size_t day = day_of(x, rest.from); rest.from.ns < rest.to.ns; day++) {
 		struct span piece = rest;
 
-		if (day + 1 < x->ask->day_count &&
-		    x->ask->days[day + 1].ns < piece.to.ns)
+		if (day + 1 < x->ask->day_count && x->ask->days[day + 1].ns < piece.to.ns)
 			piece.to = x->ask->days[day + 1];
 		rest.from = piece.to;
 		if (!measure_span(part, p->price, &local, &piece, e))
@@ -236,8 +235,8 @@ lane_charge(struct lane *l)
 	if (l->count > 1)
 		qsort(l->pieces, l->count, sizeof(*l->pieces), by_time);
 	for (size_t from = 0, to; from < l->count; from = to) {
-		for (to = from + 1; to < l->count &&
-		     l->pieces[to].segment == l->pieces[from].segment &&
+		for (to = from + 1;
+		     to < l->count && l->pieces[to].segment == l->pieces[from].segment &&
 		     l->pieces[to].day == l->pieces[from].day;
 		     to++)
 			;
@@ -263,7 +262,8 @@ piece_of_line(const struct piece *p, const struct line *l)
 	if (p->segment->version != l->version)
 		return false;
 	if (m->type == MODEL_TOU)
-		band = p->segment->band == NULL ? m->default_name : p->segment->band->name;
+		band = p->segment->band == NULL ? m->default_name
+						: p->segment->band->name;
 	return same_text(band, l->band);
 }
 

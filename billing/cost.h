@@ -11,7 +11,8 @@ struct cost_part {
 	mpq_t exact; /* in the invoiced currency, not rounded */
 };
 
-/* A bill's line with its parts, in order of days; their exact amounts add up to its own. */
+/* A bill's line with its parts, in order of days; their exact amounts add up to its own.
+ */
 struct cost_line {
 	const struct bill_line *given;
 	const struct cost_part *parts; /* valid during the call */

@@ -26,7 +26,7 @@ struct closed_line {
 	const char *sku;
 	const char *resource; /* NULL: the account's */
 	const char *name;
-	const char *group_value;  /* of the tags that it was closed with */
+	const char *group_value; /* of the tags that it was closed with */
 	const char *filter_value;
 	bool used; /* its usage was found */
 };
@@ -180,12 +180,12 @@ given_key(const struct bill *b, const struct bill_line *l)
 }
 
 static void
-line_parts_add(struct adding *x, const struct cost_line *l, const struct closed_line *closed,
-    const mpq_t amount)
+line_parts_add(struct adding *x, const struct cost_line *l,
+    const struct closed_line *closed, const mpq_t amount)
 {
 	const struct line *line = l->given->line;
-	struct subject s = { COST_CHARGE, line->sku, line->resource, l->given->resource_name,
-		NULL, NULL };
+	struct subject s = { COST_CHARGE, line->sku, line->resource,
+		l->given->resource_name, NULL, NULL };
 	size_t pool = pool_of(x, &s, amount);
 	scoped_exact mpq_t nothing;
 
@@ -346,8 +346,9 @@ document_end(struct adding *x, struct cost_document *d, struct err *e)
 
 	return strcmp(all, d->total) == 0 ||
 	    err_set(e, ERR_INTERNAL,
-		"account %s, %s: the costs add up to %s, the document says %s", d->account,
-		d->number == NULL ? "the open period" : d->number, all, d->total);
+		"account %s, %s: the costs add up to %s, the document says %s",
+		d->account, d->number == NULL ? "the open period" : d->number, all,
+		d->total);
 }
 
 static bool
@@ -388,9 +389,9 @@ open_add(struct adding *x, const struct span *period, const char *zone, struct e
 static const char *
 tag_in(struct adding *x, const struct jval *line, const char *key)
 {
-	return key == NULL ? NULL
-			   : arena_strdup(x->arena,
-				 json_text(json_get(json_get(line, "tags"), key)));
+	return key == NULL
+	    ? NULL
+	    : arena_strdup(x->arena, json_text(json_get(json_get(line, "tags"), key)));
 }
 
 static enum cost_kind
@@ -527,8 +528,8 @@ closed_add(struct adding *x, const struct rows *r, size_t row, const struct span
 		return false;
 	ok = closed_fill(x, &s, period, rows_bool(r, row, DOCUMENT_NOTE), e);
 	if (ok)
-		x->report->documents[x->report->document_count - 1].id = arena_strdup(
-		    x->report->arena, id);
+		x->report->documents[x->report->document_count - 1].id =
+		    arena_strdup(x->report->arena, id);
 	statement_done(&s);
 	lines_clear(x);
 	return ok;

@@ -82,7 +82,7 @@ cost_table_by(const struct cost_table *t, enum cost_by by)
 #define ROOM(list, capacity, number)                                                     \
 	do {                                                                             \
 		if ((number) >= (capacity)) {                                            \
-			(capacity) = (capacity) == 0 ? 64 : (capacity) * 2;              \
+			(capacity) = (capacity) == 0 ? 64 : (capacity)*2;                \
 			(list) = mem_resize((list), (capacity), sizeof(*(list)));        \
 		}                                                                        \
 	} while (0)

@@ -13,8 +13,8 @@ const char *cost_by_name(enum cost_by by);
 /* What an amount is; the last two pay and are no part of a total. */
 enum cost_kind {
 	COST_CHARGE,
-	COST_ADJUSTMENT,  /* what became known about an earlier period */
-	COST_CREDIT_NOTE, /* given back */
+	COST_ADJUSTMENT,   /* what became known about an earlier period */
+	COST_CREDIT_NOTE,  /* given back */
 	COST_TAX_INCLUDED, /* below zero: the tax that is in the charges */
 	COST_TAX,
 	COST_CREDIT,  /* below zero: credits that were used */
@@ -26,7 +26,8 @@ const char *cost_kind_name(enum cost_kind kind);
 /* Where an amount belongs; texts are kept by the table, NULL is "". */
 struct cost_place {
 	enum cost_kind kind;
-	const char *by[BY_COUNT]; /* day, account, project, sku, resource's id, tag's value */
+	const char
+	    *by[BY_COUNT]; /* day, account, project, sku, resource's id, tag's value */
 	const char *account_uuid;
 	const char *resource_name;
 	const char *currency;
@@ -52,7 +53,8 @@ struct cost_table {
 	struct keys cell_keys;
 	struct cost_cell *cells;
 	size_t cell_capacity;
-	mpq_t shown; /* of the document at hand, once it is closed: what counts in its total */
+	mpq_t shown; /* of the document at hand, once it is closed: what counts in its
+			total */
 	mpq_t left_out;
 };
 

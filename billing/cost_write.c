@@ -151,8 +151,8 @@ sums_write(struct jout *j, const struct cost_row **rows, size_t count)
 
 /* ---- rows and documents */
 
-static const char *const id_names[BY_COUNT] = { [BY_ACCOUNT] = "accountid",
-	[BY_RESOURCE] = "resourceid" };
+static const char *const
+    id_names[BY_COUNT] = { [BY_ACCOUNT] = "accountid", [BY_RESOURCE] = "resourceid" };
 
 static void
 row_write(struct jout *j, const struct cost_report *r, const struct cost_row *row)

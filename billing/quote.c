@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* quote: what a virtual machine that is not there yet will cost, by the code that bills */
+/* quote: what a virtual machine that is not there yet will cost, by the code that bills
+ */
 #include "billing/quote.h"
 #include "billing/answer.h"
 #include "billing/bill.h"
@@ -167,8 +168,8 @@ fill(void *context, struct usage_stream *s, size_t n)
 		usage_stream_resource(s, uuid, name);
 		(void)level_add(s, SKU_VOLUME, alive(q), ask->disks[disk], GIB);
 	} else if (address < (size_t)ask->addresses) {
-		scoped_free char *id = mem_printf(
-		    "00000000-0000-4000-8001-0000000000%02zx", address & 0xff);
+		scoped_free char *id =
+		    mem_printf("00000000-0000-4000-8001-0000000000%02zx", address & 0xff);
 
 		name = mem_printf("new address %zu", address + 1);
 		usage_stream_resource(s, id, name);
@@ -332,7 +333,8 @@ amount_write(struct jout *j, const char *key, const struct bill *b, const mpq_t 
 static void
 growth_write(struct jout *j, const struct growth *g, const struct bill *b)
 {
-	if (mpq_sgn(g->quantity) == 0 && mpq_sgn(g->exact) == 0 && mpq_sgn(g->amount) == 0)
+	if (mpq_sgn(g->quantity) == 0 && mpq_sgn(g->exact) == 0 &&
+	    mpq_sgn(g->amount) == 0)
 		return;
 	jout_open(j, NULL, '{');
 	jout_string(j, "sku", g->sku);
@@ -493,8 +495,7 @@ windows_write(struct quoting *q, struct buf *out, struct err *e)
 		return false;
 	if (hour.to.ns > period.to.ns)
 		hour.to = period.to;
-	if (!small_window(q, &j, "hour", &hour, e) ||
-	    !day_window(q, &next, &day, e) ||
+	if (!small_window(q, &j, "hour", &hour, e) || !day_window(q, &next, &day, e) ||
 	    !small_window(q, &j, "day", &day, e))
 		return false;
 	q->period = next;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* quote: what a virtual machine that is not there yet will cost, by the code that bills */
+/* quote: what a virtual machine that is not there yet will cost, by the code that bills
+ */
 #pragma once
 #include "base/buf.h"
 #include "base/db.h"
@@ -21,8 +22,8 @@ struct quote_ask {
 	int64_t addresses;
 	int64_t sockets; /* of a host that is kept for it */
 	int64_t cores;
-	int64_t hours; /* running hours of a whole period, from its begin; 0: always */
-	bool traffic;  /* the two below are said */
+	int64_t hours;  /* running hours of a whole period, from its begin; 0: always */
+	bool traffic;   /* the two below are said */
 	mpq_t received; /* bytes of a whole period, evenly */
 	mpq_t sent;
 };

@@ -33,7 +33,8 @@ sums_print(const struct jval *window, const char *currency)
 	static const char *const sums[] = { "subtotal", "tax", "total" };
 
 	for (size_t i = 0; i < ARRAY_LEN(sums); i++)
-		(void)printf("%-12s %s %s\n", sums[i], text_of(window, sums[i]), currency);
+		(void)printf("%-12s %s %s\n", sums[i], text_of(window, sums[i]),
+		    currency);
 }
 
 static void

@@ -7,7 +7,7 @@
 typedef bool (*export_make)(struct call *c, struct db *db, const struct text_out *out,
     struct err *e);
 /*
- * Writes the file of a call (call_file()) in billing's own connection of this thread, with
- * the caller's accounts in sight only; ERR_LIMIT while another one is made.
+ * Writes the file of a call (call_file()) in billing's own connection of this thread,
+ * with the caller's accounts in sight only; ERR_LIMIT while another one is made.
  */
 must_check bool export_alone(struct call *c, export_make make, struct err *e);

@@ -231,8 +231,8 @@ keys_are_numbered_as_they_come_however_many(void **state)
 static void
 what_may_be_asked_is_read_to_the_last_letter(void **state)
 {
-	static const char *const bad[] = { "", "week", "tag", "tag:", "day,day",
-		"day:x", "days", ",day" };
+	static const char *const bad[] = { "", "week", "tag", "tag:", "day,day", "day:x",
+		"days", ",day" };
 	struct arena *a = arena_new();
 	struct cost_wish w = { .from = "2026-03-01", .to = "2026-03-31" };
 	struct err e = ERR_INIT;
