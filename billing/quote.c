@@ -14,7 +14,7 @@
 #define PLACES_SHOWN 6
 #define GIB (INT64_C(1) << 30)
 #define HOUR_NS (3600 * NS_PER_S)
-#define FUTURE_NS (366 * 24 * HOUR_NS)
+#define FUTURE_NS (INT64_C(366) * 24 * HOUR_NS)
 /* No id of anything: ids of ours are random. */
 #define NO_UUID "00000000-0000-4000-8000-0000000000%02zx"
 
