@@ -149,6 +149,24 @@ def test_tiers_are_used_up_in_order_of_days(db, house, site):
         assert abs(got.get(day, 0) - amount) < Fraction("0.01"), day
 
 
+@pytest.mark.parametrize("name", ["plain", "seoul"])
+def test_days_are_those_of_the_account(db, house, site, name):
+    """Also where its midnight is not that of UTC: units of each local day, by a price of every hour."""
+    account, zone = site.names[name], {"plain": "Europe/Berlin", "seoul": "Asia/Seoul"}[name]
+    price, step = {"plain": (Fraction("0.0137"), Fraction("0.01")), "seoul": (Fraction("17.3"), Fraction(1))}[name]
+    s = rows(db, "select * from statement where account_id = %s order by period_from desc", account)[0]
+    want = defaultdict(Fraction)
+    for r in rows(db, "select * from lifetime where account_id = %s and kind = 'running'", account):
+        for day, begin, end in days_of(zone, s["period_from"], s["period_to"]):
+            a, b = max(begin, r["valid_from"]), min(end, r["valid_to"] or end)
+            if a < b:
+                want[r["resource_name"], day] += r["vcpus"] * price * Fraction((b - a) // timedelta(microseconds=1), 3_600_000_000)
+    got = {(r["resourcename"], r["day"]): Fraction(r["amount"])
+           for r in report(house.users[name], statement=s["uuid"], by="resource,day", sku="vcpu")["rows"]}
+    assert got.keys() <= want.keys() and len(got) > 30
+    assert all(abs(got.get(key, 0) - amount) < step for key, amount in want.items())
+
+
 def test_days_of_started_units_are_those_on_which_they_were_started(db, house, site):
     """A price per started day: each day that was touched has the same share, others none."""
     account = site.names["least"]
