@@ -47,7 +47,7 @@ endif
 
 # What each program may link; the program facing the network has neither libvirt nor net-snmp.
 LIBS_base := -levent -lpq -lcjson -linih -lsqlite3 -lgmp
-LIBS_provision := -lvirt -lxml2 -lcurl -lgnutls $(LIBS_base) -lpthread
+LIBS_provision := -lvirt -lvirt-qemu -lxml2 -lcurl -lgnutls $(LIBS_base) -lpthread
 LIBS_meter := -lvirt -lrrd -lxml2 $(LIBS_base) -lpthread
 LIBS_billing := $(LIBS_base)
 LIBS_snmp := -lnetsnmp -lgnutls $(LIBS_base) -lpthread

@@ -556,6 +556,73 @@ domain_read(struct domain_found *out, const char *xml, struct err *e)
 	return true;
 }
 
+static void
+attribute_set(xmlXPathContextPtr c, const char *path, const char *value)
+{
+	xmlXPathObjectPtr o = xmlXPathEvalExpression(TEXT path, c);
+	int n = o != NULL && o->nodesetval != NULL ? o->nodesetval->nodeNr : 0;
+
+	for (int i = 0; i < n; i++) {
+		xmlNodePtr attribute = o->nodesetval->nodeTab[i];
+		if (xmlSetProp(attribute->parent, attribute->name, TEXT value) == NULL)
+			abort(); /* out of memory */
+	}
+	xmlXPathFreeObject(o);
+}
+
+static void
+elements_drop(xmlXPathContextPtr c, const char *path)
+{
+	xmlXPathObjectPtr o = xmlXPathEvalExpression(TEXT path, c);
+	int n = o != NULL && o->nodesetval != NULL ? o->nodesetval->nodeNr : 0;
+
+	for (int i = 0; i < n; i++) {
+		xmlUnlinkNode(o->nodesetval->nodeTab[i]);
+		xmlFreeNode(o->nodesetval->nodeTab[i]);
+		o->nodesetval->nodeTab[i] = NULL;
+	}
+	xmlXPathFreeObject(o);
+}
+
+char *
+domain_moved(const char *xml, const struct domain_move *move, struct err *e)
+{
+	xmlDocPtr doc = parse(xml, "domain", e);
+	xmlXPathContextPtr c;
+	xmlChar *text = NULL;
+	char path[160];
+	char *out;
+	int length = 0;
+
+	if (doc == NULL)
+		return NULL;
+	c = context_of(doc);
+	if (move->control_path != NULL)
+		attribute_set(c,
+		    "/domain/devices/channel[target/@name='org.jeoul.ctl']/source/@path",
+		    move->control_path);
+	for (size_t i = 0; i < move->disk_count; i++) {
+		(void)snprintf(path, sizeof(path),
+		    "/domain/devices/disk[target/@dev='%.15s']/source/"
+		    "@*[name()='file' or name()='dev']",
+		    move->disks[i].target);
+		attribute_set(c, path, move->disks[i].path);
+		/* The copy stands on no other file. */
+		(void)snprintf(path, sizeof(path),
+		    "/domain/devices/disk[target/@dev='%.15s']/backingStore",
+		    move->disks[i].target);
+		elements_drop(c, path);
+	}
+	xmlXPathFreeContext(c);
+	xmlDocDumpMemory(doc, &text, &length);
+	xmlFreeDoc(doc);
+	if (text == NULL)
+		abort(); /* out of memory */
+	out = mem_strdup((const char *)text);
+	xmlFree(text);
+	return out;
+}
+
 struct ids {
 	long socket, die, core;
 };

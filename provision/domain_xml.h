@@ -100,6 +100,20 @@ struct domain_found {
  */
 must_check bool domain_read(struct domain_found *out, const char *xml, struct err *e);
 
+/*
+ * A domain's XML for another host: the socket of our channel (NULL: as it is), and the
+ * files of some disks.  Caller frees; NULL with an error.
+ */
+struct domain_move {
+	const char *control_path;
+	size_t disk_count;
+	struct {
+		const char *target, *path;
+	} disks[XML_DISKS_MOST];
+};
+char *domain_moved(const char *xml, const struct domain_move *move,
+    struct err *e) must_check;
+
 struct topology {
 	int sockets, cores, threads, numa_cells;
 	char cpu_model[128]; /* as libvirt calls it; "" when it does not */

@@ -126,6 +126,48 @@ must_check bool hv_backup_look(struct hv *hv, const char *uuid, enum hv_backup *
     struct err *e);
 must_check bool hv_job_abort(struct hv *hv, const char *uuid, struct err *e);
 
+/* hv_move.c: a running domain goes to another host. */
+struct hv_move {
+	struct hv *to;
+	const char *uri, *disks_uri; /* how its process gets there; NULL: libvirt knows */
+	const char *xml, *persistent_xml; /* what it is there */
+	const char *const *disks;         /* that are copied: vda, ... */
+	size_t disk_count;
+};
+/*
+ * Returns when it is there or has failed.  It is there with its CPUs standing still, and
+ * is no more here: nothing but the caller's hv_resume() lets it run, so that it never
+ * runs twice.  One that failed runs on here, or is found paused after a broken
+ * connection.
+ */
+must_check bool hv_move(struct hv *from, const char *uuid, const struct hv_move *m,
+    struct err *e);
+struct hv_move_look {
+	bool moving;
+	uint64_t disk_total, disk_left, memory_total, memory_left;
+	uint64_t pass; /* over its memory: 1, 2, ... */
+	uint64_t bytes_s;
+};
+must_check bool hv_move_look(struct hv *hv, const char *uuid, struct hv_move_look *out,
+    struct err *e);
+/* MiB a second, from now on and for the next move; 0: all there is. */
+must_check bool hv_move_speed(struct hv *hv, const char *uuid, uint64_t mib_s,
+    struct err *e);
+/* Nothing at all goes over any more, until the speed is set. */
+must_check bool hv_move_hold(struct hv *hv, const char *uuid, struct err *e);
+/* It is not ended by the hypervisor's own choice of a moment. */
+must_check bool hv_move_patient(struct hv *hv, const char *uuid, struct err *e);
+/* Of all its cards and disks together, as its process counts them. */
+struct hv_counters {
+	int64_t received, sent, disk_read, disk_written;
+};
+must_check bool hv_counters(struct hv *hv, const char *uuid, struct hv_counters *out,
+    struct err *e);
+/* What a move takes along: all of it, secrets too; inactive: what its next start will be.
+ */
+must_check bool hv_move_xml(struct hv *hv, const char *uuid, bool inactive, char **xml,
+    struct err *e);
+
 /* Pools and volumes.  A path is the caller's to free. */
 must_check bool hv_pool_ensure(struct hv *hv, const char *pool, const char *path,
     struct err *e);

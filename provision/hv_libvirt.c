@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* hv: the hypervisor by libvirt; the one file of this program that knows it */
+/* hv: the hypervisor by libvirt; this file and hv_move.c know it */
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/watch.h"
 #include "provision/domain_xml.h"
 #include "provision/guest.h"
-#include "provision/hv.h"
+#include "provision/hv_own.h"
 #include "provision/seed.h"
 #include <assert.h>
 #include <libvirt/libvirt.h>
@@ -17,14 +17,6 @@
 #include <time.h>
 
 enum { KEEPALIVE_S = 5, KEEPALIVE_COUNT = 3, POOL_TRIES = 20 };
-
-struct hv {
-	virConnectPtr link;
-	char *uri;
-	hv_event event;
-	void *context;
-	int callback;
-};
 
 static enum err_kind
 kind_of(const virError *v)
@@ -75,8 +67,8 @@ fail_as(struct err *e, const virError *v, const char *what, const char *object)
 	    v != NULL && v->message != NULL ? v->message : "libvirt does not say why");
 }
 
-static bool
-fail(struct err *e, const char *what, const char *object)
+bool
+hv_fail(struct err *e, const char *what, const char *object)
 {
 	return fail_as(e, virGetLastError(), what, object);
 }
@@ -98,7 +90,7 @@ hv_init(struct err *e)
 {
 	virSetErrorFunc(NULL, silent);
 	if (virInitialize() < 0)
-		return fail(e, "libvirt", "initialisation");
+		return hv_fail(e, "libvirt", "initialisation");
 	virEventRegisterImpl(watch_add, watch_change, watch_remove, watch_timer_add,
 	    watch_timer_change, watch_timer_remove);
 	return watch_start(e);
@@ -134,7 +126,7 @@ hv_open(struct hv **out, const char *uri, hv_event event, void *context, struct 
 	hv->link = virConnectOpen(uri);
 	if (hv->link == NULL) {
 		free(hv);
-		return fail(e, "connecting to", uri);
+		return hv_fail(e, "connecting to", uri);
 	}
 	/* The test driver knows neither keep-alive nor a socket to keep alive. */
 	(void)virConnectSetKeepAlive(hv->link, KEEPALIVE_S, KEEPALIVE_COUNT);
@@ -192,7 +184,7 @@ hv_facts(struct hv *hv, struct hv_facts *out, struct err *e)
 	if (out->capabilities == NULL || type == NULL ||
 	    virNodeGetInfo(hv->link, &info) < 0) {
 		free(out->capabilities);
-		return fail(e, "host", hv->uri);
+		return hv_fail(e, "host", hv->uri);
 	}
 	(void)snprintf(out->type, sizeof(out->type), "%s", type);
 	if (virConnectGetLibVersion(hv->link, &version) == 0)
@@ -235,7 +227,7 @@ domain_fill(virDomainPtr d, struct hv_domain *out, struct err *e)
 	if (name == NULL || virDomainGetUUIDString(d, out->uuid) < 0 ||
 	    virDomainGetState(d, &state, &reason, 0) < 0 ||
 	    virDomainGetInfo(d, &info) < 0)
-		return fail(e, "domain", name != NULL ? name : "(no name)");
+		return hv_fail(e, "domain", name != NULL ? name : "(no name)");
 	id = virDomainGetID(d);
 	out->id = id == (unsigned)-1 ? -1 : (int64_t)id;
 	out->name = mem_strdup(name);
@@ -262,7 +254,7 @@ hv_domains(struct hv *hv, struct hv_domain **list, size_t *count, struct err *e)
 	size_t used = 0;
 
 	if (n < 0)
-		return fail(e, "domains of", hv->uri);
+		return hv_fail(e, "domains of", hv->uri);
 	*list = mem_array((size_t)n, sizeof(**list));
 	for (int i = 0; i < n; i++) {
 		struct err one = ERR_INIT;
@@ -292,20 +284,20 @@ hv_domains_free(struct hv_domain *list, size_t count)
 	free(list);
 }
 
-static virDomainPtr
-domain_find(struct hv *hv, const char *uuid, struct err *e)
+virDomainPtr
+hv_domain_find(struct hv *hv, const char *uuid, struct err *e)
 {
 	virDomainPtr d = virDomainLookupByUUIDString(hv->link, uuid);
 
 	if (d == NULL)
-		(void)fail(e, "domain", uuid);
+		(void)hv_fail(e, "domain", uuid);
 	return d;
 }
 
 bool
 hv_domain_get(struct hv *hv, const char *uuid, struct hv_domain *out, struct err *e)
 {
-	virDomainPtr d = domain_find(hv, uuid, e);
+	virDomainPtr d = hv_domain_find(hv, uuid, e);
 	bool ok = d != NULL && domain_fill(d, out, e);
 
 	if (d != NULL)
@@ -316,13 +308,13 @@ hv_domain_get(struct hv *hv, const char *uuid, struct hv_domain *out, struct err
 bool
 hv_domain_xml(struct hv *hv, const char *uuid, char **xml, struct err *e)
 {
-	virDomainPtr d = domain_find(hv, uuid, e);
+	virDomainPtr d = hv_domain_find(hv, uuid, e);
 
 	if (d == NULL)
 		return false;
 	*xml = virDomainGetXMLDesc(d, 0);
 	(void)virDomainFree(d);
-	return *xml != NULL || fail(e, "domain", uuid);
+	return *xml != NULL || hv_fail(e, "domain", uuid);
 }
 
 static bool
@@ -333,7 +325,7 @@ control_idle(virDomainPtr d, const char *uuid, struct err *e)
 	if (virDomainIsActive(d) != 1)
 		return true;
 	if (virDomainGetControlInfo(d, &info, 0) < 0)
-		return fail(e, "control channel of domain", uuid);
+		return hv_fail(e, "control channel of domain", uuid);
 	return info.state == VIR_DOMAIN_CONTROL_OK ||
 	    err_set(e, ERR_AGAIN, "domain %s: its control channel is taken for %llu ms",
 		uuid, info.stateTime);
@@ -348,7 +340,7 @@ agent_there(virDomainPtr d, bool *there, struct err *e)
 	struct domain_found found;
 
 	if (xml == NULL)
-		return fail(e, "domain", virDomainGetName(d));
+		return hv_fail(e, "domain", virDomainGetName(d));
 	if (!domain_read(&found, xml, e))
 		return false;
 	*there = found.agent;
@@ -417,7 +409,7 @@ bool
 hv_agent_ask(struct hv *hv, const char *uuid, int wait_s, bool *there,
     struct guest_facts *out, struct err *e)
 {
-	virDomainPtr d = domain_find(hv, uuid, e);
+	virDomainPtr d = hv_domain_find(hv, uuid, e);
 	bool ok;
 
 	*there = false;
@@ -435,12 +427,12 @@ bool
 hv_disk_size(struct hv *hv, const char *uuid, const char *target, int64_t *bytes,
     struct err *e)
 {
-	virDomainPtr d = domain_find(hv, uuid, e);
+	virDomainPtr d = hv_domain_find(hv, uuid, e);
 	virDomainBlockInfo info;
 	bool ok = d != NULL && control_idle(d, uuid, e);
 
 	if (ok && virDomainGetBlockInfo(d, target, &info, 0) < 0)
-		ok = fail(e, "size of disk", target);
+		ok = hv_fail(e, "size of disk", target);
 	if (ok && info.capacity > INT64_MAX)
 		ok = err_set(e, ERR_INPUT, "disk %s: its size makes no sense", target);
 	if (ok)
@@ -456,7 +448,7 @@ hv_define(struct hv *hv, const char *xml, struct err *e)
 	virDomainPtr d = virDomainDefineXMLFlags(hv->link, xml, 0);
 
 	if (d == NULL)
-		return fail(e, "defining a domain on", hv->uri);
+		return hv_fail(e, "defining a domain on", hv->uri);
 	(void)virDomainFree(d);
 	return true;
 }
@@ -606,7 +598,7 @@ static bool
 asked_fail(const struct ask *a, const char *what, const char *uuid, struct err *e)
 {
 	if (a == NULL || a->why == NULL)
-		return fail(e, what, uuid);
+		return hv_fail(e, what, uuid);
 	(void)fail_as(e, a->why, what, uuid);
 	virFreeError(a->why);
 	return false;
@@ -616,7 +608,7 @@ static bool
 domain_call(struct hv *hv, const char *uuid, const char *what, domain_ask call,
     struct ask *a, struct err *e)
 {
-	virDomainPtr d = domain_find(hv, uuid, e);
+	virDomainPtr d = hv_domain_find(hv, uuid, e);
 	bool ok;
 
 	if (d == NULL)
@@ -631,7 +623,7 @@ static bool
 monitor_call(struct hv *hv, const char *uuid, const char *what, domain_ask call,
     struct ask *a, struct err *e)
 {
-	virDomainPtr d = domain_find(hv, uuid, e);
+	virDomainPtr d = hv_domain_find(hv, uuid, e);
 	bool ok = d != NULL && control_idle(d, uuid, e);
 
 	if (ok)
@@ -739,7 +731,7 @@ bool
 hv_snapshot_known(struct hv *hv, const char *uuid, const char *name, bool *known,
     struct err *e)
 {
-	virDomainPtr d = domain_find(hv, uuid, e);
+	virDomainPtr d = hv_domain_find(hv, uuid, e);
 	virDomainSnapshotPtr s;
 	const virError *v;
 
@@ -749,7 +741,7 @@ hv_snapshot_known(struct hv *hv, const char *uuid, const char *name, bool *known
 	v = virGetLastError();
 	*known = s != NULL;
 	bool ok = s != NULL || (v != NULL && v->code == VIR_ERR_NO_DOMAIN_SNAPSHOT) ||
-	    fail(e, "snapshots of", uuid);
+	    hv_fail(e, "snapshots of", uuid);
 	if (s != NULL)
 		(void)virDomainSnapshotFree(s);
 	(void)virDomainFree(d);
@@ -811,7 +803,7 @@ backup_state(virDomainPtr d)
 bool
 hv_backup_look(struct hv *hv, const char *uuid, enum hv_backup *state, struct err *e)
 {
-	virDomainPtr d = domain_find(hv, uuid, e);
+	virDomainPtr d = hv_domain_find(hv, uuid, e);
 
 	if (d == NULL)
 		return false;
@@ -837,7 +829,7 @@ pool_made(struct hv *hv, const char *pool, const char *xml, struct err *e)
 		p = virStoragePoolDefineXML(hv->link, xml, 0);
 	if (p != NULL)
 		return p;
-	(void)fail(&why, "storage pool", pool);
+	(void)hv_fail(&why, "storage pool", pool);
 	p = virStoragePoolLookupByName(hv->link, pool);
 	if (p == NULL)
 		*e = why;
@@ -856,7 +848,7 @@ pool_started(virStoragePoolPtr p, unsigned int flags, const char *pool, struct e
 		    virStoragePoolCreate(p, flags) == 0 ||
 		    (flags != 0 && virStoragePoolCreate(p, 0) == 0))
 			return true;
-		(void)fail(&why, "starting the storage pool", pool);
+		(void)hv_fail(&why, "starting the storage pool", pool);
 		if (why.kind != ERR_CONFLICT)
 			break;
 		(void)nanosleep(&moment, NULL);
@@ -907,7 +899,7 @@ hv_pool_undefine(struct hv *hv, const char *pool, struct err *e)
 	ok = (virStoragePoolIsActive(p) != 1 || virStoragePoolDestroy(p) == 0) &&
 	    virStoragePoolUndefine(p) == 0;
 	if (!ok)
-		(void)fail(e, "undefining the storage pool", pool);
+		(void)hv_fail(e, "undefining the storage pool", pool);
 	(void)virStoragePoolFree(p);
 	return ok;
 }
@@ -923,7 +915,7 @@ secret_set(virSecretPtr s, const char *type, const char *value, const char *uuid
 	memcpy(bytes, value, count);
 	if (strcmp(type, "ceph") == 0 && !seed_base64(value, bytes, &count))
 		return err_set(e, ERR_INPUT, "the key of the pool is no base64");
-	return virSecretSetValue(s, bytes, count, 0) == 0 || fail(e, "secret", uuid);
+	return virSecretSetValue(s, bytes, count, 0) == 0 || hv_fail(e, "secret", uuid);
 }
 
 bool
@@ -937,7 +929,7 @@ hv_secret_ensure(struct hv *hv, const char *uuid, const char *type, const char *
 	if (s == NULL)
 		s = virSecretDefineXML(hv->link, xml, 0);
 	if (s == NULL)
-		return fail(e, "secret", uuid);
+		return hv_fail(e, "secret", uuid);
 	ok = secret_set(s, type, value, uuid, e);
 	(void)virSecretFree(s);
 	return ok;
@@ -949,7 +941,7 @@ pool_find(struct hv *hv, const char *pool, struct err *e)
 	virStoragePoolPtr p = virStoragePoolLookupByName(hv->link, pool);
 
 	if (p == NULL)
-		(void)fail(e, "storage pool", pool);
+		(void)hv_fail(e, "storage pool", pool);
 	return p;
 }
 
@@ -963,7 +955,7 @@ hv_pool_space(struct hv *hv, const char *pool, struct hv_space *out, struct err 
 	if (p == NULL)
 		return false;
 	(void)virStoragePoolRefresh(p, 0); /* while it is in use it can't: old figures */
-	ok = virStoragePoolGetInfo(p, &info) == 0 || fail(e, "storage pool", pool);
+	ok = virStoragePoolGetInfo(p, &info) == 0 || hv_fail(e, "storage pool", pool);
 	if (ok) {
 		out->capacity_bytes = info.capacity;
 		out->used_bytes = info.allocation;
@@ -992,7 +984,7 @@ volume_find(virStoragePoolPtr p, const char *name, struct err *e)
 	if (v == NULL && pool_refresh(p, e)) {
 		v = virStorageVolLookupByName(p, name);
 		if (v == NULL)
-			(void)fail(e, "volume", name);
+			(void)hv_fail(e, "volume", name);
 	}
 	return v;
 }
@@ -1015,10 +1007,10 @@ volume_take(virStorageVolPtr v, const char *what, const char *name, char **path,
     struct err *e)
 {
 	if (v == NULL)
-		return fail(e, what, name);
+		return hv_fail(e, what, name);
 	*path = virStorageVolGetPath(v);
 	(void)virStorageVolFree(v);
-	return *path != NULL || fail(e, what, name);
+	return *path != NULL || hv_fail(e, what, name);
 }
 
 /* Made anew, or from source; a file of that name that libvirt did not know of makes it
@@ -1032,7 +1024,7 @@ volume_create(virStoragePoolPtr p, const char *xml, virStorageVolPtr source,
 	    : virStorageVolCreateXML(p, xml, 0);
 
 	if (v == NULL)
-		(void)fail(e, "making the volume", name);
+		(void)hv_fail(e, "making the volume", name);
 	return v;
 }
 
@@ -1075,7 +1067,7 @@ volume_wipe(virStoragePoolPtr p, const char *name, bool refresh, struct err *e)
 		*e = why;
 		return false;
 	}
-	ok = virStorageVolDelete(v, 0) == 0 || fail(e, "deleting the volume", name);
+	ok = virStorageVolDelete(v, 0) == 0 || hv_fail(e, "deleting the volume", name);
 	(void)virStorageVolFree(v);
 	return ok;
 }
@@ -1147,7 +1139,7 @@ hv_volume_get(struct hv *hv, const char *pool, const char *name, struct hv_volum
 	virStorageVolPtr v = volume_in(hv, pool, name, e);
 	virStorageVolInfo info;
 	bool ok = v != NULL &&
-	    (virStorageVolGetInfo(v, &info) == 0 || fail(e, "volume", name));
+	    (virStorageVolGetInfo(v, &info) == 0 || hv_fail(e, "volume", name));
 
 	if (ok) {
 		out->capacity_bytes = info.capacity;
@@ -1166,7 +1158,7 @@ hv_volume_resize(struct hv *hv, const char *pool, const char *name, int64_t byte
 	virStorageVolPtr v = volume_in(hv, pool, name, e);
 	bool ok = v != NULL &&
 	    (virStorageVolResize(v, (unsigned long long)bytes, 0) == 0 ||
-		fail(e, "resizing the volume", name));
+		hv_fail(e, "resizing the volume", name));
 
 	if (v != NULL)
 		(void)virStorageVolFree(v);
@@ -1197,7 +1189,7 @@ hv_volume_write(struct hv *hv, const char *pool, const char *name, uint64_t byte
 	    virStreamSendAll(s, stream_source, &t) == 0 && virStreamFinish(s) == 0;
 
 	if (v != NULL && !ok) {
-		(void)fail(e, "writing the volume", name);
+		(void)hv_fail(e, "writing the volume", name);
 		if (s != NULL)
 			(void)virStreamAbort(s);
 	}
@@ -1232,7 +1224,7 @@ hv_volume_read(struct hv *hv, const char *pool, const char *name, uint64_t from,
 	    virStreamRecvAll(s, stream_sink, &g) == 0 && virStreamFinish(s) == 0;
 
 	if (v != NULL && !ok) {
-		(void)fail(e, "reading the volume", name);
+		(void)hv_fail(e, "reading the volume", name);
 		if (s != NULL)
 			(void)virStreamAbort(s);
 	}

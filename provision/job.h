@@ -94,6 +94,9 @@ must_check bool job_volume_attach(struct job *j, struct err *e);
 must_check bool job_volume_detach(struct job *j, struct err *e);
 must_check bool job_volume_resize(struct job *j, struct err *e);
 must_check bool job_volume_delete(struct job *j, struct err *e);
+/* move_job.c, move_disk.c */
+must_check bool job_vm_migrate(struct job *j, struct err *e);
+must_check bool job_host_tidy(struct job *j, struct err *e);
 /* nic_job.c */
 must_check bool job_nic_add(struct job *j, struct err *e);
 must_check bool job_nic_remove(struct job *j, struct err *e);

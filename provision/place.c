@@ -411,6 +411,27 @@ page_read(struct db *db, struct place_vm *p, unsigned stmt, int64_t limit,
 	return false;
 }
 
+bool
+place_why_not(struct db *db, struct place_vm *p, int64_t host_id, const char **says,
+    struct err *e)
+{
+	struct candidate *list = NULL;
+	size_t count = 0;
+	const struct candidate *c;
+
+	*says = NULL;
+	if (!page_read(db, p, STMT_PLACE_ALL, ALL_HOSTS, &list, &count, e))
+		return false;
+	c = candidate_of(list, count, host_id);
+	if (c == NULL)
+		*says = "gone";
+	for (size_t f = 0; c != NULL && *says == NULL && f < ARRAY_LEN(filters); f++)
+		if (!filters[f].keeps(c, &p->want))
+			*says = filters[f].says;
+	free(list);
+	return true;
+}
+
 /* The first page, and all hosts when nothing in it will do. */
 bool
 place_look(struct db *db, struct place_vm *p, struct candidate **list, size_t *count,
@@ -446,6 +467,27 @@ struct taking {
 	bool taken;
 };
 
+static bool
+room_hold(struct db *db, const struct place_vm *p, int64_t host_id, struct rows **r,
+    struct err *e)
+{
+	char account[24];
+	char vm[24];
+	char host[24];
+
+	(void)db_number(p->account_id, account);
+	(void)db_number(p->vm_id, vm);
+	(void)db_number(host_id, host);
+	return p->moves ? db_query(db, STMT_VM_MOVE_HOLD,
+			      DB_ARGS(account, vm, host, DB_NUMBER(p->want.vcpus),
+				  DB_NUMBER(p->want.memory_bytes)),
+			      r, e)
+			: db_query(db, STMT_VM_HOLD,
+			      DB_ARGS(account, vm, host, DB_NUMBER(p->want.vcpus),
+				  DB_NUMBER(p->want.memory_bytes), "f"),
+			      r, e);
+}
+
 /* Under the lock of its groups their members are looked at once more: two that keep apart
  * may be placed at the same time. */
 static bool
@@ -467,13 +509,10 @@ take_one(struct db *db, void *context, struct err *e)
 		if (!keeps_affinity(&t->c, &p->want))
 			return true;
 	}
-	if (!db_query(db, STMT_VM_HOLD,
-		DB_ARGS(DB_NUMBER(p->account_id), DB_NUMBER(p->vm_id), DB_NUMBER(t->c.id),
-		    DB_NUMBER(p->want.vcpus), DB_NUMBER(p->want.memory_bytes), "f"),
-		&held, e))
+	if (!room_hold(db, p, t->c.id, &held, e))
 		return false;
 	t->taken = rows_count(held) > 0;
-	return !t->taken ||
+	return !t->taken || p->moves ||
 	    db_run(db, STMT_VM_PLACE,
 		DB_ARGS(DB_NUMBER(p->account_id), DB_NUMBER(p->vm_id),
 		    DB_NUMBER(t->c.id)),

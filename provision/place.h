@@ -56,9 +56,14 @@ struct place_vm {
 	int64_t account_id, vm_id;
 	const char *strategy;
 	struct place_request want;
+	bool moves; /* it keeps what it holds where it is, until it is there */
 };
 must_check bool place_choose(struct db *db, struct place_vm *p, int64_t *host_id,
     struct err *e);
+/* Why it may not go to that host; NULL: it may, as far as can be said before it is tried.
+ */
+must_check bool place_why_not(struct db *db, struct place_vm *p, int64_t host_id,
+    const char **says, struct err *e);
 /* The hosts that it could go to, best first, without taking one; caller frees *list. */
 must_check bool place_look(struct db *db, struct place_vm *p, struct candidate **list,
     size_t *count, struct buf *explain, struct err *e);

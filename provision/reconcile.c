@@ -463,7 +463,9 @@ compare(struct host *h, struct db *db, const struct hv_domain *list, size_t coun
 		s.vm.host_id = h->id;
 		s.vm.simulated = h->simulated;
 		s.domain = domain_of(list, count, s.vm.uuid);
-		if (!sight_time(&s))
+		/* One that is being started, or comes or goes just now, does not run yet
+		 * or runs still: an event tells when that is over. */
+		if ((s.domain != NULL && s.domain->arriving) || !sight_time(&s))
 			continue;
 		if (!db_transaction(db, s.domain != NULL ? observe : gone, &s, e))
 			return false;

@@ -40,8 +40,23 @@ image_sweep(struct db *db, struct err *e)
 	return true;
 }
 
+/* What a move could not delete, as its host did not answer then. */
+static bool
+left_sweep(struct db *db, struct err *e)
+{
+	scoped(rows_clear) struct rows *r = NULL;
+
+	if (!db_query(db, STMT_DISK_LEFT_HOSTS, DB_NONE, &r, e))
+		return false;
+	for (size_t i = 0; i < rows_count(r); i++)
+		if (!ask(db, rows_text(r, i, 0), "tidyHost", "host", rows_text(r, i, 1),
+			e))
+			return false;
+	return true;
+}
+
 bool
 sweep(struct db *db, const struct conf *conf, struct err *e)
 {
-	return bin_sweep(db, conf, e) && image_sweep(db, e);
+	return bin_sweep(db, conf, e) && image_sweep(db, e) && left_sweep(db, e);
 }

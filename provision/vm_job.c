@@ -315,6 +315,7 @@ files_delete(struct work *w, struct err *e)
 	scoped_free char *seed = mem_printf("seed-%s", w->vm.uuid);
 	scoped_free char *console = mem_printf("%s.log", w->vm.uuid);
 	scoped_free char *control = mem_printf("%.8s.ctl", w->vm.uuid);
+	scoped_free char *moved = mem_printf("%.8s-%.8s.ctl", w->vm.uuid, w->host_uuid);
 
 	if (!db_query(w->job->db, STMT_VOLUME_IN_BIN,
 		DB_ARGS(DB_NUMBER(w->vm.account_id), DB_NUMBER(w->vm.id)), &r, e))
@@ -329,7 +330,8 @@ files_delete(struct work *w, struct err *e)
 	return hv_volume_delete(w->hv, POOL_OWN, seed, e) &&
 	    pool_console(w->job, w->hv, e) &&
 	    hv_volume_delete(w->hv, POOL_CONSOLE, console, e) &&
-	    hv_volume_delete(w->hv, POOL_CONSOLE, control, e);
+	    hv_volume_delete(w->hv, POOL_CONSOLE, control, e) &&
+	    hv_volume_delete(w->hv, POOL_CONSOLE, moved, e);
 }
 
 /* Nothing of it is left on the host after this, whatever state it was in. */

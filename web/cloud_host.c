@@ -141,6 +141,7 @@ handle_host_update(struct call *c, struct err *e)
 	const char *id = call_value(c, "id");
 	const char *state = call_value(c, "allocationstate");
 	const char *tags = params_get(c->params, "hosttags");
+	const char *reach = params_get(c->params, "migrateuri");
 	int64_t reserved = call_number(c, "reservedmemory", 0);
 	uint64_t done = 0;
 
@@ -148,12 +149,19 @@ handle_host_update(struct call *c, struct err *e)
 		return err_set(e, ERR_INPUT, "reservedmemory: 0 to 1073741824 MiB");
 	if (tags != NULL && strcmp(tags, " ") == 0)
 		tags = "";
+	if (reach != NULL && strcmp(reach, " ") == 0)
+		reach = "";
+	if (reach != NULL && reach[0] != '\0' && strncmp(reach, "tcp://", 6) != 0 &&
+	    strncmp(reach, "unix:///", 8) != 0)
+		return err_set(e, ERR_INPUT,
+		    "migrateuri %.80s: tcp://ADDRESS or unix:///FOLDER is wanted", reach);
 	if (!db_run(c->db, STMT_HOST_UPDATE,
 		DB_ARGS(id, call_value(c, "name"),
 		    state == NULL                           ? NULL
 			: strcasecmp(state, "Disable") == 0 ? "f"
 							    : "t",
-		    tags, call_value(c, "hahost"), call_value(c, "reservedmemory")),
+		    tags, call_value(c, "hahost"), call_value(c, "reservedmemory"),
+		    reach),
 		&done, e))
 		return false;
 	c->object = id;

@@ -11,7 +11,7 @@ host_answer(struct call *c, struct err *e)
 	const char *none = NULL;
 
 	if (!db_query(c->db, STMT_HOST_LIST,
-		DB_ARGS(c->object, none, none, none, none, none, "1", "0"), &r, e))
+		DB_ARGS(c->object, none, none, none, none, none, none, "1", "0"), &r, e))
 		return false;
 	if (rows_count(r) != 1)
 		return err_set(e, ERR_INTERNAL, "the host was added and is not there");

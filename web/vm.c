@@ -96,6 +96,13 @@ vm_answer(struct call *c, struct err *e)
 }
 
 bool
+handle_vm_migrate(struct call *c, struct err *e)
+{
+	return must_exist(c, STMT_HOST_FIND, "hostid", e) &&
+	    cloud_job_on(c, STMT_VM_TARGET, "virtualmachineid", e);
+}
+
+bool
 handle_vm_assign(struct call *c, struct err *e)
 {
 	scoped(rows_clear) struct rows *r = NULL;

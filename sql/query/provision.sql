@@ -4,8 +4,10 @@
 select id, uuid, account_id, name, uri, simulated, state, coalesce(domain_type, 'qemu') as domain_type
 from host where removed is null order by id
 -- name: host_by_id
-select uuid, uri, name, simulated, coalesce(domain_type, 'qemu') as domain_type, state from host
+select uuid, uri, name, simulated, coalesce(domain_type, 'qemu') as domain_type, state, migrate_uri from host
 where id = $1::bigint and removed is null
+-- name: host_by_uuid
+select id from host where uuid = $1::uuid and removed is null
 -- name: host_count
 select count(*) from host where removed is null
 -- name: host_by_uri
@@ -65,7 +67,7 @@ select v.account_id, v.id, v.uuid, v.name, v.state, v.desired, v.adopted, v.vcpu
     v.next_vcpus, v.next_memory_bytes, v.user_data, v.password_hash, v.public_keys, v.seed, v.ha,
     a.uuid as account_uuid, o.uuid as offering_uuid, coalesce(o.disk_bytes, 0) as disk_bytes,
     t.kind, t.format, t.path, t.kernel, t.initrd, coalesce(v.cmdline, t.cmdline) as cmdline, t.size_bytes,
-    t.uuid as template_uuid, t.os_type, v.iso_id, v.rescue_id, coalesce(o.host_tags, '') as host_tags
+    t.uuid as template_uuid, t.os_type, v.iso_id, v.rescue_id, coalesce(o.host_tags, '') as host_tags, v.move_host_id
 from vm v join account a on a.id = v.account_id left join offering o on o.id = v.offering_id
 left join template t on t.id = v.template_id
 where v.uuid = $1::uuid and v.expunged is null
@@ -462,12 +464,13 @@ where h.removed is null and $4::bigint is not null order by h.id limit $3::bigin
 -- name: place_only_simulated
 select not exists (select from host where removed is null and not simulated)
 -- name: place_affinity
--- Where the other members of the groups of a VM are.
+-- Where the other members of the groups of a VM are, or are on their way to.
 select g.kind, v.host_id
 from affinity_member mine
 join affinity_group g on g.account_id = mine.account_id and g.id = mine.group_id
 join affinity_member other on other.account_id = mine.account_id and other.group_id = mine.group_id and other.vm_id <> mine.vm_id
-join vm v on v.account_id = other.account_id and v.id = other.vm_id and v.removed is null and v.held_host_id is not null
+join vm w on w.account_id = other.account_id and w.id = other.vm_id and w.removed is null
+cross join lateral (values (case when w.held_host_id is not null then w.host_id end), (w.move_host_id)) v(host_id)
 where mine.account_id = $1::bigint and mine.vm_id = $2::bigint and v.host_id is not null
 -- name: place_groups_hold
 -- In one order for all, so that two placements wait for each other instead of locking each other out.
@@ -506,6 +509,66 @@ with old as (
 )
 update vm v set held_host_id = null, held_vcpus = 0, held_memory = 0
 from old o where v.account_id = $1::bigint and v.id = $2::bigint
+-- name: vm_move_hold
+-- Room on the host that it is on its way to, beside what it holds where it is.  No row: there is none.
+with taken as (
+    update host h set vcpus_used = h.vcpus_used + $4::bigint, memory_used = h.memory_used + $5::bigint
+    where h.id = $3::bigint and h.removed is null and h.state = 'Up' and h.resource_state = 'Enabled'
+        and h.vcpus_used + $4::bigint <= h.vcpus_room and h.memory_used + $5::bigint <= h.memory_room
+        and exists (select from vm where account_id = $1::bigint and id = $2::bigint and move_host_id is null)
+    returning h.id
+)
+update vm v set move_host_id = t.id, move_vcpus = $4::bigint, move_memory = $5::bigint
+from taken t where v.account_id = $1::bigint and v.id = $2::bigint returning t.id
+-- name: vm_move_release
+with old as (
+    select move_host_id as host, move_vcpus as vcpus, move_memory as memory
+    from vm where account_id = $1::bigint and id = $2::bigint and move_host_id is not null for update
+), freed as (
+    update host h set vcpus_used = h.vcpus_used - o.vcpus, memory_used = h.memory_used - o.memory
+    from old o where h.id = o.host
+)
+update vm v set move_host_id = null, move_vcpus = 0, move_memory = 0
+from old o where v.account_id = $1::bigint and v.id = $2::bigint
+-- name: volumes_to_move
+-- Its disks, with their pools and what hangs on them.
+select d.id, d.uuid, d.name, d.target, d.size_bytes, d.pool_id, d.pool, d.file, d.format, d.path, d.backing, p.kind as pool_kind,
+    p.host_id as pool_host,
+    (select count(*) from snapshot s where s.account_id = d.account_id and s.volume_id = d.id and s.removed is null
+        and s.pool_id = d.pool_id and s.state <> 'Error') as snapshots
+from volume d left join storage_pool p on p.id = d.pool_id
+where d.account_id = $1::bigint and d.vm_id = $2::bigint and d.removed is null order by length(d.target), d.target
+-- name: disk_left_put
+insert into disk_left (pool_id, file, job_id) values ($1::bigint, $2, $3::bigint)
+on conflict (pool_id, file) do update set job_id = excluded.job_id, tried = null
+-- name: disk_left_gone
+delete from disk_left where pool_id = $1::bigint and file = $2
+-- name: disk_left_of_job
+select l.pool_id, l.file, p.libvirt_name, p.host_id from disk_left l join storage_pool p on p.id = l.pool_id
+where l.job_id = $1::bigint order by l.file
+-- name: disk_left_of_host
+-- Nobody works with these any more.
+update disk_left l set tried = now() from storage_pool p, host h
+where p.id = l.pool_id and h.id = p.host_id and h.uuid = $1::uuid
+    and not exists (select from job j where j.id = l.job_id and j.state in ('pending', 'running'))
+returning l.pool_id, l.file, p.libvirt_name, p.host_id
+-- name: disk_left_hosts
+select distinct h.account_id, h.uuid from disk_left l join storage_pool p on p.id = l.pool_id join host h on h.id = p.host_id
+where h.removed is null and h.state = 'Up' and (l.tried is null or l.tried < now() - interval '5 minutes')
+    and not exists (select from job j where j.id = l.job_id and j.state in ('pending', 'running'))
+    and not exists (select from job j where j.object_uuid = h.uuid and j.state in ('pending', 'running'))
+limit 20
+-- name: vm_unsampled
+-- What its counters ($3 received, $4 sent, $5 read, $6 written) went on after the last sample of this run, and
+-- when that was.
+select greatest(0, $3::bigint - sum(case when w.resource_kind = 'nic' then w.raw_net_rx end)),
+    greatest(0, $4::bigint - sum(case when w.resource_kind = 'nic' then w.raw_net_tx end)),
+    greatest(0, $5::bigint - sum(case when w.resource_kind = 'volume' then w.raw_disk_read end)),
+    greatest(0, $6::bigint - sum(case when w.resource_kind = 'volume' then w.raw_disk_write end)), min(w.through)
+from (select id from nic where account_id = $1::bigint and vm_id = $2::bigint and removed is null
+    union all select id from volume where account_id = $1::bigint and vm_id = $2::bigint and removed is null) r
+cross join lateral (select * from usage_window where account_id = $1::bigint and resource_id = r.id
+    and window_from > now() - interval '1 day' order by window_from desc limit 1) w
 -- name: host_resource_state
 update host set resource_state = $2 where id = $1::bigint and removed is null
 -- name: host_held

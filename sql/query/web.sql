@@ -49,12 +49,22 @@ where ($1::uuid is null or z.id = $1::uuid) and ($2::text is null or z.name = $2
 order by z.row_id limit $4 offset $5;
 
 -- name: host_list
-select count(*) over () as total_rows, h.* from api_host h
+select count(*) over () as total_rows, h.*, f.allowed and f.room as suitableformigration, f.room as hasenoughcapacity
+from api_host h left join host_for_vm f on f.vm_uuid = $6::uuid and f.host_uuid = h.id
 where ($1::uuid is not null or h.removed is null) and ($1::uuid is null or h.id = $1::uuid)
   and ($2::text is null or h.name = $2) and ($3::text is null or lower(h.state) = lower($3))
   and ($4::uuid is null or h.zoneid = $4::uuid) and ($5::text is null or lower(h.type) = lower($5))
-  and ($6::text is null or h.name ilike '%' || $6 || '%')
-order by h.row_id limit $7 offset $8;
+  and ($6::uuid is null or f.host_uuid is not null)
+  and ($7::text is null or h.name ilike '%' || $7 || '%')
+order by h.row_id limit $8 offset $9;
+
+-- name: host_for_vm_list
+-- Where a VM could go, the best first.
+select count(*) over () as total_rows, h.*, f.allowed and f.room as suitableformigration, f.room as hasenoughcapacity,
+    f.motion as "requiresStorageMotion"
+from host_for_vm f join api_host h on h.id = f.host_uuid
+where f.vm_uuid = $1::uuid and ($2::text is null or h.name ilike '%' || $2 || '%')
+order by f.allowed and f.room desc, h.memoryallocatable - h.memoryallocated desc, h.row_id limit $3 offset $4;
 
 -- name: host_by_uri
 select id from api_host where uri = $1 and removed is null;
@@ -884,7 +894,8 @@ update host h set name = coalesce($2::text, h.name),
     tags = coalesce($4::text, h.tags), ha_only = coalesce($5::boolean, h.ha_only),
     reserved_bytes = coalesce($6::bigint * 1048576, h.reserved_bytes),
     memory_room = greatest(0, floor(coalesce(h.memory_bytes, 0) * k.memory_overcommit)
-        - coalesce($6::bigint * 1048576, h.reserved_bytes))
+        - coalesce($6::bigint * 1048576, h.reserved_bytes)),
+    migrate_uri = case when $7::text is null then h.migrate_uri else nullif($7, '') end
 from cluster k where k.id = h.cluster_id and h.uuid = $1::uuid and h.removed is null
     and ($3::boolean is null or h.resource_state in ('Enabled', 'Disabled'));
 

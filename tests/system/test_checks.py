@@ -209,10 +209,12 @@ BREACHES = {
     "calendar_overlap": ["insert into billing_calendar values ('UTC', 'day', '2026-01-01T12:00Z', '2026-01-02T12:00Z')"],
     "vm_twice": ["insert into vm select (r).* from (select v #= hstore('account_id', '1') as r from vm v) x",
                  "update volume set vm_id = 77", "update nic set account_id = 1"],
-    "provision_capacity": ["update host set vcpus_used = 2", "update vm set held_memory = 5", "update vm set held_host_id = null"],
+    "provision_capacity": ["update host set vcpus_used = 2", "update vm set held_memory = 5", "update vm set held_host_id = null",
+                           "update vm set move_host_id = held_host_id, move_vcpus = 1"],
     "provision_held": [
         "update vm set held_vcpus = 2; update host set vcpus_used = 2",
         "update vm set held_host_id = null; update host set vcpus_used = 0, memory_used = 0",
+        "update vm set move_host_id = held_host_id",
         "update vm set state = 'Stopped'; update lifetime set valid_to = now() where kind = 'running' and valid_to is null"],
     "provision_host_history": ["update host_history set sockets = 3 where valid_to is null", "delete from host_history",
                                "update host_history set valid_to = m(-340) where valid_to is not null"],

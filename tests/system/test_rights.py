@@ -14,12 +14,12 @@ PRESENT = {"domain", "account", "app_user", "session", "zone", "host", "host_con
            "meter_refused", "meter_grain", "host_pool", "host_network", "host_cell", "issuer", "billing_terms", "billing_trouble", "budget",
            "storage_pool", "disk_offering", "template_copy", "snapshot", "snapshot_policy", "vm_snapshot", "network",
            "tag", "key_pair", "pod", "cluster", "affinity_group", "affinity_member",
-           "resource_kind", "resource_limit", "project", "project_member", "usage_sum", "usage_sum_run"}
+           "resource_kind", "resource_limit", "project", "project_member", "usage_sum", "usage_sum_run", "disk_left"}
 # Rows may leave these: log-ins, leases and what tenants pin on their things are no history.
 DELETE = {("web", "session"), ("web", "usage_right"), ("billing", "meter_grain"), ("web", "tag"), ("web", "key_pair"), ("web", "snapshot_policy"),
           ("web", "affinity_group"), ("web", "affinity_member"), ("web", "resource_limit"),
           ("web", "project_member"), ("web", "domain"), ("provision", "affinity_member"),
-          ("provision", "snapshot_policy"), ("provision", "template_copy"),
+          ("provision", "snapshot_policy"), ("provision", "template_copy"), ("provision", "disk_left"),
           # A cache of what stands in usage_window, and notes of what it lacks.
           ("billing", "usage_sum"), ("billing", "usage_sum_run"), ("billing", "usage_touched")} | {
           (r, "lease") for r in ("provision", "meter", "billing", "snmp")}
