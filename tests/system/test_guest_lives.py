@@ -34,6 +34,10 @@ def cloud():
         c.first = c.jeoul("host", "list")[0]["id"]
         second = c.host("h2")
         c.places["h2"] = second.uri
+        (c.state / "move").mkdir(mode=0o755)
+        for h in (c.first, second.id):
+            c.jeoul("host", "update", h, "--migrateuri", f"unix://{c.state}/move")
+        c.jeoul("host", "update", c.first, "--name", "vm")
         events = Events(c.state, c.places)
         c.events = events
         yield c
@@ -74,7 +78,7 @@ def test_they_are_billed_for_their_lives(cloud):
 def test_no_graph_of_them_has_a_spike(cloud):
     most = {"cpu": 210, "rx": LINK, "tx": LINK, "rd": DISK, "wr": DISK, "up": 1}
     for name, uuid in cloud.sql("select name, uuid from vm where name like 'life%%'"):
-        done = wait_for("its graph", lambda u=uuid: (d := graph(cloud, "vm", u)).returncode == 0 and d or print(d.stderr), 20)
+        done = wait_for("its graph", lambda u=uuid: (d := graph(cloud, "vm", u, seconds=3600)).returncode == 0 and d or print(d.stderr), 20)
         shown = json.loads(done.stdout)["series"]
         for column, limit in most.items():
             values = [v for v in shown[column] if v is not None]
