@@ -232,6 +232,7 @@ class Life:
 
     def began(self):
         self.state = "running"
+        self.plugged = False  # a snapshot of its memory is refused after that
         self.process_new()
         self.booted()
 
@@ -332,6 +333,7 @@ class Life:
         self.api("vm", "scale", self.name, "--offering", f"life{size}")
         self.size = size
         if self.state == "running":
+            self.plugged = True
             self.ask("run", "for c in /sys/devices/system/cpu/cpu[1-9]*/online; do echo 1 > $c; done")
 
     def do_disk_snapshot(self):
@@ -417,6 +419,8 @@ class Life:
         stopped = ["start", "start_behind_our_back"]
         running = ["stop_hard", "stop_softly", "reboot", "reset", "panic", "suspend", "suspend_behind_our_back",
                    "snapshot_and_back", "save_and_restore", "kill", "destroy", "poweroff"]
+        if self.state == "running" and self.plugged:
+            running.remove("snapshot_and_back")
         if len(self.cloud.places) > 1:
             running += ["migrate", "migrate_behind_our_back"]
             stopped += ["migrate_stopped"]

@@ -218,7 +218,7 @@ def refused(g, *words):
 def test_refusals_say_why_and_change_nothing(cloud):
     g = Guest(cloud, "stays")
     assert "is on that host already" in refused(g, "--host", "vm")
-    assert "no host" in refused(g, "--host", "00000000-0000-4000-8000-000000000000").lower()
+    assert "entity does not exist" in refused(g, "--host", "00000000-0000-4000-8000-000000000000")
     h2 = cloud.places["h2"]["id"]
     cloud.jeoul("host", "maintain", "h2")
     assert "stays cannot go to host h2, which is in maintenance or disabled" in refused(g, "--host", "h2")
@@ -237,7 +237,7 @@ def test_refusals_say_why_and_change_nothing(cloud):
     cloud.hosts[0].virsh("net-destroy", "default")
     assert "which is not active on host h2" in refused(g, "--host", "h2")
     cloud.hosts[0].virsh("net-start", "default")
-    made = cloud.jeoul("vm-snapshot", "create", "stays")
+    made = cloud.jeoul("vm-snapshot", "create", "stays", "--snapshotmemory", "true")
     assert "there are snapshots of stays" in refused(g)
     cloud.jeoul("vm-snapshot", "delete", made["id"])
     g.same()
