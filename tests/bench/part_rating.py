@@ -91,7 +91,7 @@ def close(stack, vm_hours, name, rated, copied):
     """All accounts' statements of the month, drawn up from rows and issued, after a round that rated it from rows."""
     free(stack)
     r = rival(stack, "jeoul_billing", "billing_rater", iso(month()[1] + datetime.timedelta(hours=25)), vm_hours, "kept", warm=False)
-    closed, accounts = stack.sql("select (select count(*) from statement), (select count(*) from account where name like 'bench%')")[0]
+    closed, accounts = stack.sql("select (select count(*) from statement), (select count(*) from account where name like 'bench%%')")[0]
     if closed != accounts:
         raise RuntimeError(f"{closed} statements of {accounts} accounts")
     cost = r.turns[0].both
