@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* proc: a role's side of the contract with its parent jeould */
 #include "base/proc.h"
+#include "base/counter.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include <errno.h>
@@ -69,6 +70,21 @@ const char *
 state_path(const struct conf *c, char out[STATE_PATH_MAX], const char *below)
 {
 	(void)snprintf(out, STATE_PATH_MAX, "%s/%s", conf_text(c, CONF_STATE), below);
+	return out;
+}
+
+const char *
+collector_name(const struct conf *c, char out[COLLECTOR_NAME_MAX])
+{
+	char machine[64] = "localhost";
+
+	(void)gethostname(machine, sizeof(machine) - 1);
+	if (conf_text(c, CONF_METER_NAME)[0] != '\0')
+		(void)snprintf(out, COLLECTOR_NAME_MAX, "%s",
+		    conf_text(c, CONF_METER_NAME));
+	else
+		(void)snprintf(out, COLLECTOR_NAME_MAX, "%s-%08x", machine,
+		    (unsigned)counter_epoch(conf_text(c, CONF_STATE)));
 	return out;
 }
 

@@ -64,3 +64,8 @@ void proc_log_open(const char *program, const struct conf *c);
 /* Paths under the state folder: state_path(conf, out, "rrd/vm"). */
 #define STATE_PATH_MAX 4096
 const char *state_path(const struct conf *c, char out[STATE_PATH_MAX], const char *below);
+
+/* How the collector over this state folder is called: meter.name, or the machine's name
+ * and a mark of the folder. */
+enum { COLLECTOR_NAME_MAX = 129 };
+const char *collector_name(const struct conf *c, char out[COLLECTOR_NAME_MAX]);

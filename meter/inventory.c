@@ -244,6 +244,7 @@ host_read(struct inventory *in, char **value)
 	if (h->sockets == 0)
 		h->sockets = (int)number(value[7]);
 	h->listed = true;
+	h->given = false; /* as the database has it */
 	in->host_count++;
 }
 
@@ -540,8 +541,8 @@ values_of(char letter)
 	static const struct {
 		char letter;
 		size_t count;
-	} known[] = { { 'h', 8 }, { 'z', 4 }, { 'a', 4 }, { 'c', 3 }, { 'v', 9 },
-		{ 'n', 6 }, { 'd', 6 } };
+	} known[] = { { 't', 2 }, { 'h', 8 }, { 'z', 4 }, { 'a', 4 }, { 'c', 3 },
+		{ 'v', 9 }, { 'n', 6 }, { 'd', 6 } };
 
 	for (size_t i = 0; i < ARRAY_LEN(known); i++)
 		if (known[i].letter == letter)
@@ -554,6 +555,9 @@ line_read(struct inventory *in, struct account_rule **rules, struct meter_vm **v
     char **value)
 {
 	switch (value[0][0]) {
+	case 't':
+		in->turn = number(value[1]);
+		break;
 	case 'h':
 		host_read(in, value);
 		break;

@@ -33,6 +33,7 @@ struct meter_host {
 	char name[128];
 	char *uri;
 	bool simulated, listed;
+	bool leaving, given; /* another is to ask it; the database has been told so */
 	bool contact_dirty;
 	struct instant last_ok, failing_since; /* ns 0: not failing */
 	int64_t latency_us;
@@ -92,6 +93,7 @@ struct inventory {
 	struct meter_host **host_by_id;
 	struct account_rule *rules;
 	size_t host_count, vm_count, unloaded;
+	int64_t turn; /* of the collector, as the snapshot has it */
 	/* Called before a series changes its owner or ends, so that its row is kept. */
 	void (*leaving)(void *context, struct series *s);
 	/* Called before a host or VM is forgotten. */

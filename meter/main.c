@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* jeoul-meter: samples every guest into usage windows and graphs; wiring only */
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/proc.h"
 #include "meter/meter.h"
 #include "meter/pool.h"
@@ -137,9 +138,18 @@ disk_open(const struct conf *conf)
 	return keep;
 }
 
+/* Of this process: a restart has another. */
+static char *
+session_make(void)
+{
+	return mem_printf("%ld:%lld", (long)getpid(), (long long)clock_now().ns);
+}
+
 static void
 program_make(struct program *p)
 {
+	static char name[COLLECTOR_NAME_MAX];
+	static char machine[64] = "localhost";
 	const struct conf *conf = proc_conf(p->proc);
 	const struct pool_calls pool = { answer_came, event_came, p };
 	const struct writer_calls writer = { job_done, hint_came, p };
@@ -147,9 +157,11 @@ program_make(struct program *p)
 		alert, status };
 	const struct meter_settings settings = { conf_span_ns(conf, CONF_METER_STEP),
 		conf_span_ns(conf, CONF_METER_GUARDED_STEP),
-		conf_span_ns(conf, CONF_METER_DEADLINE) };
+		conf_span_ns(conf, CONF_METER_DEADLINE), collector_name(conf, name),
+		machine, session_make() };
 	char path[STATE_PATH_MAX];
 
+	(void)gethostname(machine, sizeof(machine) - 1); /* for people only */
 	p->pool = pool_new((unsigned)conf_number(conf, CONF_METER_WORKERS),
 	    proc_base(p->proc), &pool);
 	p->writer = writer_new(conf, proc_base(p->proc), &writer);

@@ -30,7 +30,7 @@ meter_new(const struct meter_settings *settings, const struct meter_ports *ports
 	m->ports = *ports;
 	m->keep = keep;
 	m->rrd = rrd;
-	m->in.leaving = row_keep;
+	m->in.leaving = row_leave;
 	m->in.host_gone = host_gone;
 	m->in.vm_gone = vm_gone;
 	m->in.context = m;
@@ -180,6 +180,8 @@ lane_ask(struct meter *m, struct meter_lane *lane, bool all)
 static bool
 lane_held(const struct meter_lane *lane)
 {
+	if (lane->host->leaving || lane->host->given)
+		return true;
 	if (lane->kind == LANE_FAST)
 		return lane->abandoned >= HOST_CALLS_MOST;
 	/* The test driver has neither monitors nor pools worth a connection of their own.
@@ -593,8 +595,20 @@ status_tell(struct meter *m)
 		buf_printf(&b, ", %zu rows refused and put aside", m->refused);
 	if (m->abandoned > 0)
 		buf_printf(&b, ", %u calls hang", m->abandoned);
+	if (m->alive > 1)
+		buf_printf(&b, ", one of %zu collectors", m->alive);
+	if (m->superseded)
+		buf_puts(&b, ", idle: another collector has its name");
 	m->ports.status(m->ports.context, buf_text(&b));
 	buf_done(&b);
+}
+
+/* What this machine kept may be another's by now: the database is asked first, if it
+ * answers. */
+static bool
+may_ask(const struct meter *m)
+{
+	return m->beaten.ns != 0 || m->away;
 }
 
 struct mono
@@ -607,7 +621,8 @@ meter_tick(struct meter *m, struct moment now)
 	m->now = now;
 	if (m->started.ns == 0)
 		m->started = now.wall;
-	while ((first = due_first(&m->due)) != NULL && first->at.ns <= now.mono.ns)
+	while (may_ask(m) && (first = due_first(&m->due)) != NULL &&
+	    first->at.ns <= now.mono.ns)
 		lane_start(m, (struct meter_lane *)(void *)first);
 	busy = lanes_watch(m);
 	wishes_look(m);
@@ -619,7 +634,7 @@ meter_tick(struct meter *m, struct moment now)
 	}
 	next.ns = now.mono.ns + (busy || m->flight.job != NULL ? WATCH_NS : IDLE_NS);
 	first = due_first(&m->due);
-	if (first != NULL && first->at.ns < next.ns)
+	if (may_ask(m) && first != NULL && first->at.ns < next.ns)
 		next = first->at;
 	return next;
 }

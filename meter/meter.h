@@ -19,6 +19,8 @@ struct meter_settings {
 	int64_t step_ns;     /* fast lane */
 	int64_t guarded_ns;  /* disks and balloon of a guest */
 	int64_t deadline_ns; /* of one call */
+	/* among the collectors that share the hosts; session: of this process */
+	const char *name, *machine, *session;
 };
 
 /* A host is to be asked by one lane; all of it lives until ask returns. */

@@ -99,31 +99,6 @@ epoch_take(struct series *s, const struct series_reading *r)
 
 /* ---- windows */
 
-bool
-series_full(const struct series *s, struct instant t)
-{
-	struct instant from;
-	struct instant to;
-
-	if (!s->sampled)
-		return false;
-	window_of(t, s->rule, &from, &to);
-	return t.ns > s->to.ns || (from.ns > s->from.ns && from.ns >= s->through.ns);
-}
-
-void
-series_end(struct series *s, struct instant t)
-{
-	struct instant from;
-	struct instant to;
-
-	window_of(t, s->rule, &from, &to);
-	if (from.ns >= s->through.ns && from.ns < s->to.ns) {
-		s->to = from;
-		s->dirty = true;
-	}
-}
-
 static void
 sums_clear(struct series *s)
 {
@@ -133,18 +108,6 @@ sums_clear(struct series *s)
 		s->vcpu_sum = 0;
 	s->samples = 0;
 	s->resets = 0;
-}
-
-/* Never before the end of the row before it, whatever became of the rule. */
-static void
-window_begin(struct series *s, struct instant t)
-{
-	struct instant before = s->to;
-
-	window_of(t, s->rule, &s->from, &s->to);
-	if (s->sampled && s->from.ns < before.ns)
-		s->from = before;
-	sums_clear(s);
 }
 
 /* Made for each sample of each series: by printf it would cost more than the rest. */
@@ -230,6 +193,59 @@ goes_on(const struct series *s, const struct series_reading *r)
 		same_but_begin(then, r->epoch));
 }
 
+/* Of another run, or after a row of another turn. */
+static bool
+begins_apart(const struct series *s, const struct series_reading *r)
+{
+	return s->foreign || (series_has_row(s) && !goes_on(s, r));
+}
+
+/* Never before the end of the row before it, whatever became of the rule. */
+static void
+window_begin(struct series *s, const struct series_reading *r)
+{
+	struct instant before = s->to;
+
+	window_of(r->at, s->rule, &s->from, &s->to);
+	if (s->sampled && s->from.ns < before.ns)
+		s->from = before;
+	if (begins_apart(s, r) && s->from.ns < r->at.ns - NS_PER_US)
+		s->from.ns = r->at.ns - NS_PER_US;
+	s->foreign = false;
+	sums_clear(s);
+}
+
+bool
+series_full(const struct series *s, const struct series_reading *r)
+{
+	struct instant from;
+	struct instant to;
+
+	if (!s->sampled)
+		return false;
+	if (begins_apart(s, r))
+		return true;
+	window_of(r->at, s->rule, &from, &to);
+	return r->at.ns > s->to.ns || (from.ns > s->from.ns && from.ns >= s->through.ns);
+}
+
+void
+series_end(struct series *s, const struct series_reading *r)
+{
+	struct instant from;
+	struct instant to;
+
+	if (begins_apart(s, r) && r->at.ns - NS_PER_US < s->to.ns) {
+		s->to.ns = r->at.ns - NS_PER_US;
+		s->dirty = true;
+	}
+	window_of(r->at, s->rule, &from, &to);
+	if (from.ns >= s->through.ns && from.ns < s->to.ns) {
+		s->to = from;
+		s->dirty = true;
+	}
+}
+
 struct step {
 	struct counter_reading then, now;
 	bool reset;
@@ -311,8 +327,8 @@ series_take(struct series *s, struct series_reading *r)
 
 	if (s->sampled && r->at.ns <= s->through.ns)
 		return false;
-	if (!s->sampled || series_full(s, r->at))
-		window_begin(s, r->at);
+	if (!s->sampled || series_full(s, r))
+		window_begin(s, r);
 	st.then.t = s->through;
 	st.now.t = r->at;
 	st.now.epoch = 1; /* only whether they are the same matters */

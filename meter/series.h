@@ -64,6 +64,7 @@ struct series {
 	struct epoch *epoch; /* NULL: never sampled */
 	uint32_t samples, resets;
 	uint32_t round; /* of writing, in which it was last sent */
+	uint32_t turn;  /* of its row: of the collector that wrote it (0: before turns) */
 	uint16_t vcpu_count;
 	uint8_t has, has_gauge; /* bits: what was ever read */
 	enum series_kind kind : 8;
@@ -73,6 +74,8 @@ struct series {
 	bool asked : 1;   /* the database is being asked for that */
 	bool sampled : 1; /* there is a last reading */
 	bool dirty : 1;   /* the row has changed since it was kept on this machine */
+	bool foreign : 1; /* its row is of another turn, or may be: nothing is added to it
+			   */
 	/* From here on only as far as its kind needs it (series_size). */
 	struct series_counter counter[SERIES_COUNTERS_MOST]; /* series_counter() */
 	uint64_t gauge[SERIES_GAUGES_MOST];                  /* series_gauge() */
@@ -105,12 +108,15 @@ struct series_reading {
 };
 
 /*
- * Whether t lies beyond the open window, so that its row must be kept before: its time is
- * over, or a border was put into it after the last reading.  series_end() then sets its
- * end, which must come before the row is kept and before series_take().
+ * Whether r belongs into another row, so that the open one must be kept before: its time
+ * is over, or a border was put into it after the last reading, or r is of another run (a
+ * row is of one run: it says from where to where it counted), or the row is foreign.
+ * series_end() then sets its end, which must come before the row is kept and before
+ * series_take().  What follows another run or a foreign row begins with r: what is still
+ * to come of those lies before it.
  */
-bool series_full(const struct series *s, struct instant t);
-void series_end(struct series *s, struct instant t);
+bool series_full(const struct series *s, const struct series_reading *r);
+void series_end(struct series *s, const struct series_reading *r);
 
 /*
  * Takes a reading in: begins a new window when the old one is over (its row must have

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* state: what the collector's own files share: meter.c asks, take.c takes answers in,
- * write.c brings them to disk and database */
+ * write.c brings them to disk and database, lease.c says which hosts are ours */
 #pragma once
 #include "meter/meter.h"
 
@@ -19,6 +19,7 @@ struct closed_row {
 	struct keep_row row; /* line is ours */
 	bool kept;
 	bool sent; /* the database has it: only this machine's copy must go */
+	bool cut;  /* another's row, which the database has, ends earlier */
 };
 
 /* Somebody waits for a sample of a guest, to be told when it is in the tables. */
@@ -70,6 +71,16 @@ struct meter {
 	struct moment now;
 	struct instant started;
 
+	/* leases: our turn (0: none yet), what the last sign of life answered */
+	int64_t turn;
+	size_t known, alive, held;
+	struct mono beat,
+	    beaten;          /* the next is due; the last was answered (ns 0: none) */
+	struct mono settled; /* since then without a break */
+	struct mono
+	    clean;       /* what was seen before is in the database (ns 0: it may not) */
+	bool superseded; /* another is called as we are; told */
+
 	/* disk and database */
 	struct flight flight;
 	struct closed_row *closed;
@@ -85,7 +96,7 @@ struct meter {
 	struct mono snapshot_at;
 	bool changed;   /* there are rows that this machine's disk does not have */
 	uint32_t round; /* of writing */
-	struct mono retry, refresh, write, keep_at, keep_retry, watched;
+	struct mono retry, refresh, write, keep_at, keep_retry, watched, late_at;
 	size_t refused;
 	bool refused_told;
 	struct mono refused_at;
@@ -112,16 +123,55 @@ void unmetered_watch(struct meter *m);
 /* Keeps a copy of a row that must still be written although its series goes on or ends.
  */
 void row_keep(void *context, struct series *s);
+/* The same for one that is ours no more. */
+void row_leave(void *context, struct series *s);
+
+/* ---- lease.c */
+/* What is due: a sign of life, or hosts to give away; NULL: nothing. */
+struct store_job *lease_job(struct meter *m);
+void lease_prove(const struct meter *m, struct store_job *job);
+void lease_answer(struct meter *m, const struct store_job *job);
+void lease_given(struct meter *m);
+/* Our turn is over: no host is ours until the next sign of life is answered. */
+void lease_lost(struct meter *m, const struct store_job *job);
+/* The database is away: nobody takes over what we would give. */
+void lease_stay(struct meter *m);
+
+/* ---- kept.c */
+void kept_load(struct meter *m);
+void kept_forget(struct meter *m);
+struct ids {
+	struct buf text;
+	size_t count;
+};
+void unloaded_add(void *ids, struct series *s);
+void asked_mark(void *unused, struct series *s);
+void load_answer(struct meter *m, struct store_job *job);
+/* Those of which this machine has a row go on without the database. */
+void load_one_kept(void *context, struct series *s);
+void keep_trouble(struct meter *m, const char *why);
+void keep_fine(struct meter *m);
+
+/* ---- drain.c */
+/* How a window's line goes to the database. */
+enum store_kind window_kind(const struct meter *m, const char *line);
+/* NULL: nothing in this stretch of the disk; more: there may be more behind it. */
+struct store_job *drain_job(struct meter *m, bool *more);
+void drain_written(struct meter *m, const struct store_job *job);
+void drain_again(struct meter *m);
+
+/* ---- wish.c */
+/* A wish that nothing can fulfil any more, or that is fulfilled, is answered with the
+ * next rows. */
+void wishes_look(struct meter *m);
+void wishes_add(struct meter *m, struct store_job *job);
+void wishes_written(struct meter *m);
 
 /* ---- write.c */
 /* Takes the line over; NULL: there is no room for it. */
 struct closed_row *closed_add(struct meter *m, enum store_kind kind, const char *key,
     int64_t order, char *line);
-void kept_load(struct meter *m);
 /* What is due of disk and database. */
 void write_step(struct meter *m);
 void write_done(struct meter *m, struct store_job *job);
-/* A wish that nothing can fulfil any more, or that is fulfilled, is answered with the
- * next rows. */
-void wishes_look(struct meter *m);
 void write_free(struct meter *m);

@@ -4,12 +4,13 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "meter/line.h"
+#include "meter/share.h"
 #include "meter_stmt.gen.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { VALUES_MOST = 33, WINDOW_VALUES = 33, SNAPSHOT_MOST = 512 * 1024 * 1024 };
+enum { VALUES_MOST = 34, WINDOW_VALUES = 34, SNAPSHOT_MOST = 512 * 1024 * 1024 };
 
 static const char *const series_names[] = { "vm", "nic", "volume" };
 
@@ -27,6 +28,7 @@ static const struct {
 	[STORE_CELL] = { "cell", STMT_METER_CELL_PUT, 5 },
 	[STORE_EVIDENCE] = { "evidence", STMT_METER_EVIDENCE_PUT, 6 },
 	[STORE_SAMPLED] = { "sampled", STMT_METER_SAMPLED, 1 },
+	[STORE_LATE] = { "window", STMT_METER_WINDOW_LATE, WINDOW_VALUES },
 };
 
 /* The order of the deltas and raw counters in the statement, CPU time apart. */
@@ -49,7 +51,7 @@ store_job_add(struct store_job *job, enum store_kind kind, char *line)
 	if ((job->row_count & (job->row_count - 1)) == 0)
 		job->rows = mem_resize(job->rows,
 		    job->row_count == 0 ? 1 : 2 * job->row_count, sizeof(*job->rows));
-	job->rows[job->row_count++] = (struct store_row){ kind, line, false };
+	job->rows[job->row_count++] = (struct store_row){ .kind = kind, .line = line };
 }
 
 void
@@ -87,15 +89,21 @@ inventory_values(const char *letter)
 	return letter[0] == 'v' ? 9 : 6;
 }
 
+struct snapshot {
+	struct buf *out;
+	char turn[24];
+};
+
 static bool
-query_put(struct db *db, unsigned statement, struct buf *out,
-    size_t (*values)(const char *letter), struct err *e)
+query_put(struct db *db, unsigned statement, struct snapshot *s, struct err *e)
 {
 	scoped(rows_clear) struct rows *r = NULL;
+	bool own = statement == STMT_METER_HOSTS || statement == STMT_METER_INVENTORY;
+	const char *const values[] = { s->turn };
 
-	if (!db_query(db, statement, DB_NONE, &r, e))
+	if (!db_query(db, statement, own ? 1 : 0, values, &r, e))
 		return false;
-	rows_put(out, r, values);
+	rows_put(s->out, r, statement == STMT_METER_INVENTORY ? inventory_values : NULL);
 	return true;
 }
 
@@ -103,16 +111,17 @@ query_put(struct db *db, unsigned statement, struct buf *out,
 static bool
 snapshot_read(struct db *db, void *context, struct err *e)
 {
-	struct buf *out = context;
+	struct snapshot *s = context;
 
-	buf_clear(out);
+	buf_clear(s->out);
+	buf_printf(s->out, "t\t%s\n", s->turn);
 	return db_exec(db, "set transaction isolation level repeatable read, read only",
 		   e) &&
-	    query_put(db, STMT_METER_HOSTS, out, NULL, e) &&
-	    query_put(db, STMT_METER_ZONES, out, NULL, e) &&
-	    query_put(db, STMT_METER_ACCOUNTS, out, NULL, e) &&
-	    query_put(db, STMT_METER_CUTS, out, NULL, e) &&
-	    query_put(db, STMT_METER_INVENTORY, out, inventory_values, e);
+	    query_put(db, STMT_METER_HOSTS, s, e) &&
+	    query_put(db, STMT_METER_ZONES, s, e) &&
+	    query_put(db, STMT_METER_ACCOUNTS, s, e) &&
+	    query_put(db, STMT_METER_CUTS, s, e) &&
+	    query_put(db, STMT_METER_INVENTORY, s, e);
 }
 
 static bool
@@ -126,10 +135,12 @@ static void
 snapshot_run(struct db *db, struct store_job *job)
 {
 	struct buf out = BUF_INIT;
+	struct snapshot s = { .out = &out };
 
 	out.limit = SNAPSHOT_MOST;
+	(void)db_number(job->lease.turn, s.turn);
 	job->ok = partition_keep(db, &job->e) &&
-	    db_transaction(db, snapshot_read, &out, &job->e);
+	    db_transaction(db, snapshot_read, &s, &job->e);
 	if (job->ok && !buf_ok(&out))
 		job->ok = err_set(&job->e, ERR_LIMIT, "the inventory is too large");
 	if (job->ok) {
@@ -157,6 +168,66 @@ last_run(struct db *db, struct store_job *job)
 	buf_done(&out);
 }
 
+/* ---- leases */
+
+static bool
+beat(struct db *db, struct store_lease *l, size_t *share, struct err *e)
+{
+	scoped(rows_clear) struct rows *r = NULL;
+
+	if (!db_query(db, STMT_METER_BEAT,
+		DB_ARGS(l->name, l->session, l->first ? "t" : "f",
+		    DB_NUMBER(STORE_LEASE_S), l->machine, DB_NUMBER((int64_t)l->vms),
+		    DB_NUMBER(l->clean_ms)),
+		&r, e))
+		return false;
+	l->turn = rows_i64(r, 0, 0);
+	l->known = (size_t)rows_i64(r, 0, 1);
+	l->alive = (size_t)rows_i64(r, 0, 2);
+	l->held = (size_t)rows_i64(r, 0, 5);
+	*share = share_of((size_t)rows_i64(r, 0, 4), l->alive, (size_t)rows_i64(r, 0, 3));
+	l->surplus = share_surplus(*share, l->held);
+	return true;
+}
+
+static bool
+hosts_take(struct db *db, struct store_lease *l, size_t wanted, struct err *e)
+{
+	scoped(rows_clear) struct rows *r = NULL;
+
+	if (!db_query(db, STMT_METER_TAKE,
+		DB_ARGS(DB_NUMBER(l->turn), l->session, DB_NUMBER((int64_t)wanted),
+		    l->replace ? "t" : "f"),
+		&r, e))
+		return false;
+	l->held += (size_t)rows_i64(r, 0, 0);
+	return true;
+}
+
+static void
+beat_run(struct db *db, struct store_job *job)
+{
+	size_t share = 0;
+
+	job->ok = beat(db, &job->lease, &share, &job->e);
+	job->lost = !job->ok && job->e.kind == ERR_CONFLICT;
+	if (job->ok && share_wanted(share, job->lease.held) > 0)
+		job->ok = hosts_take(db, &job->lease,
+		    share_wanted(share, job->lease.held), &job->e);
+}
+
+/* Whether our turn still holds; the database's silence is not the end of it. */
+static bool
+fence(struct db *db, struct store_job *job, struct err *e)
+{
+	if (job->lease.turn == 0 ||
+	    db_run(db, STMT_METER_FENCE,
+		DB_ARGS(DB_NUMBER(job->lease.turn), job->lease.session), NULL, e))
+		return true;
+	job->lost = e->kind == ERR_CONFLICT;
+	return false;
+}
+
 /* ---- writing */
 
 static size_t
@@ -164,6 +235,8 @@ values_of(const struct store_row *row, char *copy, const char **values)
 {
 	size_t n = line_split(copy, (char **)(uintptr_t)values, VALUES_MOST);
 
+	if (n == WINDOW_VALUES - 1 && kinds[row->kind].values == WINDOW_VALUES)
+		values[n++] = "0"; /* on the disk since before there were turns */
 	return n == kinds[row->kind].values ? n : 0;
 }
 
@@ -174,25 +247,42 @@ row_add(struct db *db, const struct store_row *row, struct err *e)
 	scoped_free char *copy = mem_strdup(row->line);
 	size_t n = values_of(row, copy, values);
 
+	if (row->kind == STORE_LATE)
+		return true; /* one by one, afterwards */
 	if (n == 0)
 		return err_set(e, ERR_INPUT, "a row of %s has not the values it needs",
 		    kinds[row->kind].name);
 	return db_pipeline_add(db, kinds[row->kind].statement, n, values, e);
 }
 
-/* All or none of them. */
+/* All or none of them, and only in our turn. */
 static bool
-rows_write(struct db *db, const struct store_row *rows, size_t count, struct err *e)
+rows_write(struct db *db, const struct store_job *job, const struct store_row *rows,
+    size_t count, struct err *e)
 {
 	struct err later = ERR_INIT;
 	bool ok = db_pipeline_begin(db, e);
 
 	if (!ok)
 		return false;
+	if (job->lease.turn != 0)
+		ok = db_pipeline_add(db, STMT_METER_FENCE,
+		    DB_ARGS(DB_NUMBER(job->lease.turn), job->lease.session), e);
 	for (size_t i = 0; ok && i < count; i++)
 		ok = row_add(db, &rows[i], e);
 	/* Also after a failure, since it ends the pipeline; the first trouble is told. */
 	return db_pipeline_run(db, NULL, ok ? e : &later) && ok;
+}
+
+int64_t
+store_turn(const char *line)
+{
+	const char *at = line;
+	size_t tabs = 0;
+
+	for (; *at != '\0' && tabs < WINDOW_VALUES - 1; at++)
+		tabs += *at == '\t';
+	return tabs == WINDOW_VALUES - 1 ? strtoll(at, NULL, 10) : 0;
 }
 
 void
@@ -202,7 +292,8 @@ store_key(const char *line, char out[128])
 	scoped_free char *copy = mem_strdup(line);
 
 	out[0] = '\0';
-	if (line_split(copy, (char **)(uintptr_t)values, VALUES_MOST) == WINDOW_VALUES &&
+	if (line_split(copy, (char **)(uintptr_t)values, VALUES_MOST) >=
+		WINDOW_VALUES - 1 &&
 	    values[0] != NULL && values[1] != NULL && values[2] != NULL)
 		(void)snprintf(out, 128, "%s/%s/%s", values[0], values[1], values[2]);
 }
@@ -243,9 +334,9 @@ rows_sort_out(struct db *db, struct store_job *job, size_t from, size_t count,
 {
 	struct err why = ERR_INIT;
 
-	if (count == 0 || rows_write(db, job->rows + from, count, &why))
+	if (count == 0 || rows_write(db, job, job->rows + from, count, &why))
 		return true;
-	if (!is_refusal(&why)) {
+	if (!is_refusal(&why) || !fence(db, job, &why)) {
 		*e = why;
 		return false;
 	}
@@ -255,10 +346,48 @@ rows_sort_out(struct db *db, struct store_job *job, size_t from, size_t count,
 	    rows_sort_out(db, job, from + count / 2, count - count / 2, e);
 }
 
+static bool
+late_run(struct db *db, struct store_job *job, struct store_row *row, struct err *e)
+{
+	scoped(rows_clear) struct rows *r = NULL;
+	scoped_free char *copy = mem_strdup(row->line);
+	const char *values[VALUES_MOST] = { NULL };
+	struct err why = ERR_INIT;
+	size_t n = values_of(row, copy, values);
+
+	if (n > 0 && db_query(db, STMT_METER_WINDOW_LATE, n, values, &r, &why)) {
+		row->waits = strcmp(rows_text(r, 0, 0), "waits") == 0;
+		row->covered = strcmp(rows_text(r, 0, 0), "covered") == 0;
+		return true;
+	}
+	if (n == 0)
+		(void)err_set(&why, ERR_INPUT, "it has not the values it needs");
+	if (is_refusal(&why))
+		return put_aside(db, job, row, &why, e);
+	*e = why;
+	return false;
+}
+
+static void
+write_run(struct db *db, struct store_job *job)
+{
+	job->ok = rows_sort_out(db, job, 0, job->row_count, &job->e);
+	for (size_t i = 0; job->ok && i < job->row_count; i++)
+		if (job->rows[i].kind == STORE_LATE)
+			job->ok = late_run(db, job, &job->rows[i], &job->e);
+}
+
 void
 store_run(struct db *db, struct store_job *job)
 {
 	switch (job->what) {
+	case STORE_BEAT:
+		beat_run(db, job);
+		break;
+	case STORE_GIVE:
+		job->ok = db_run(db, STMT_METER_GIVE,
+		    DB_ARGS(DB_NUMBER(job->lease.turn), job->ids), NULL, &job->e);
+		break;
 	case STORE_READ:
 		snapshot_run(db, job);
 		break;
@@ -267,7 +396,7 @@ store_run(struct db *db, struct store_job *job)
 		break;
 	case STORE_WRITE:
 	default:
-		job->ok = rows_sort_out(db, job, 0, job->row_count, &job->e);
+		write_run(db, job);
 	}
 }
 
@@ -338,6 +467,7 @@ store_line(struct series *s)
 	line_text(&b, s->simulated ? "t" : "f");
 	for (int g = 0; g < GAUGE_COUNT; g++)
 		gauge_put(&b, s, (enum series_gauge)g);
+	line_number(&b, s->turn);
 	return buf_take(&b);
 }
 
@@ -390,7 +520,7 @@ store_parse(struct series *s, struct store_owner *was, char *line, struct err *e
 	struct instant to;
 	struct instant through;
 
-	if (line_split(line, v, WINDOW_VALUES) != WINDOW_VALUES || v[0] == NULL ||
+	if (line_split(line, v, WINDOW_VALUES) < WINDOW_VALUES - 1 || v[0] == NULL ||
 	    v[2] == NULL || v[3] == NULL || v[6] == NULL || v[7] == NULL)
 		return err_set(e, ERR_INPUT, "no usage row: %.80s", line);
 	if (!instant_parse(&from, v[2], e) || !instant_parse(&to, v[3], e) ||
@@ -415,6 +545,7 @@ store_parse(struct series *s, struct store_owner *was, char *line, struct err *e
 	s->simulated = v[26] != NULL && v[26][0] == 't';
 	for (int g = 0; g < GAUGE_COUNT; g++)
 		gauge_load(s, (enum series_gauge)g, v[27 + g]);
+	s->turn = (uint32_t)unsigned_of(v[WINDOW_VALUES - 1]);
 	s->sampled = true;
 	return true;
 }

@@ -27,9 +27,23 @@ row_keep(void *context, struct series *s)
 	 */
 	c = closed_add(m, STORE_WINDOW, key, s->through.ns + 1,
 	    sent ? mem_strdup("") : store_line(s));
-	if (c != NULL)
+	if (c != NULL) {
 		c->kept = c->sent = sent;
+		c->cut = s->foreign;
+	}
 	s->dirty = false;
+}
+
+/* Where others collect too, one of them may go on with it: its row ends where ours does.
+ */
+void
+row_leave(void *context, struct series *s)
+{
+	struct meter *m = context;
+
+	if (m->alive > 1 && s->loaded && !s->foreign)
+		series_part(s);
+	row_keep(context, s);
 }
 
 /* One look at a guest. */
@@ -164,10 +178,15 @@ take(struct meter *m, struct series *s, struct series_reading *r)
 	/* Where it left off must be known first: counters wait. */
 	if (!s->loaded)
 		return;
-	if (series_full(s, r->at) && r->at.ns > s->through.ns) {
-		series_end(s, r->at);
+	if (r->at.ns > s->through.ns && series_full(s, r)) {
+		series_end(s, r);
 		row_keep(m, s);
 	}
+	/* What another saw before, if it comes late, lies before this. */
+	if (!s->sampled && m->known > 1)
+		s->foreign = true;
+	if (r->at.ns > s->through.ns)
+		s->turn = (uint32_t)m->turn;
 	if (series_take(s, r))
 		log_warning("resource %lld: a counter went down within its run",
 		    (long long)s->resource_id);

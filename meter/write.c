@@ -12,11 +12,9 @@
 #include <string.h>
 
 enum {
-	DRAIN_GROUP = 500,
 	CLOSED_MOST = 1000000,
-	KEEP_GROUP = 4096,  /* rows of one transaction on this machine's disk */
-	JOB_MOST = 4096,    /* rows of open windows that go to the database together */
-	LOAD_GROUP = 50000, /* resources whose newest rows are asked for together */
+	KEEP_GROUP = 4096, /* rows of one transaction on this machine's disk */
+	JOB_MOST = 4096,   /* rows of open windows that go to the database together */
 };
 
 #define WRITE_NS (1 * NS_PER_S)          /* rows are gathered so long */
@@ -26,236 +24,6 @@ enum {
 #define REFUSED_AGAIN_NS (60 * NS_PER_S) /* when a refused row is tried again */
 #define SNAPSHOT_NS (60 * NS_PER_S)      /* what is kept of the inventory is no older */
 #define REFRESH_SHARE 20 /* the inventory is read for a twentieth of the time at most */
-
-/* ---- what this machine kept */
-
-static bool
-kept_take(void *context, enum store_kind kind, const char *unused_key unused,
-    int64_t order, const char *line, int64_t unused_place unused)
-{
-	struct meter *m = context;
-	const char *id = strchr(line, '\t');
-
-	if (kind != STORE_WINDOW || id == NULL)
-		return true;
-	if ((m->kept_count & (m->kept_count - 1)) == 0)
-		m->kept = mem_resize(m->kept, m->kept_count == 0 ? 1 : 2 * m->kept_count,
-		    sizeof(*m->kept));
-	m->kept[m->kept_count++] = (struct kept_line){ strtoll(id + 1, NULL, 10), order,
-		mem_strdup(line) };
-	return true;
-}
-
-static int
-kept_order(const void *a, const void *b)
-{
-	const struct kept_line *x = a;
-	const struct kept_line *y = b;
-
-	if (x->resource_id != y->resource_id)
-		return x->resource_id < y->resource_id ? -1 : 1;
-	return (x->order > y->order) - (x->order < y->order);
-}
-
-/* The newest row of each resource stays. */
-static void
-kept_thin(struct meter *m)
-{
-	struct kept_line *to = m->kept;
-
-	if (m->kept_count == 0)
-		return;
-	qsort(m->kept, m->kept_count, sizeof(*m->kept), kept_order);
-	for (size_t i = 0; i < m->kept_count; i++) {
-		const struct kept_line *next = &m->kept[i + 1];
-		if (i + 1 < m->kept_count && next->resource_id == m->kept[i].resource_id)
-			free(m->kept[i].line);
-		else
-			*to++ = m->kept[i];
-	}
-	m->kept_count = (size_t)(to - m->kept);
-}
-
-static bool
-snapshot_load(struct meter *m)
-{
-	struct err e = ERR_INIT;
-	char *text = NULL;
-	bool ok;
-
-	if (!keep_snapshot_read(m->keep, &text, &e))
-		return false; /* the first start of all, or the rows here are old */
-	ok = inventory_apply(&m->in, text, &e);
-	if (!ok)
-		log_warning("%s: waiting for the database", e.text);
-	free(text);
-	return ok;
-}
-
-void
-kept_load(struct meter *m)
-{
-	struct err e = ERR_INIT;
-
-	if (m->keep == NULL)
-		return;
-	if (!keep_each(m->keep, 0, SIZE_MAX / 2, kept_take, m, &e))
-		log_error("%s: waiting for the database", e.text);
-	kept_thin(m);
-	m->kept_newest = snapshot_load(m) || m->kept_count == 0;
-}
-
-static struct kept_line *
-kept_find(struct meter *m, int64_t resource_id)
-{
-	size_t low = 0;
-	size_t high = m->kept_count;
-
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-		if (m->kept[middle].resource_id < resource_id)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < m->kept_count && m->kept[low].resource_id == resource_id
-	    ? &m->kept[low]
-	    : NULL;
-}
-
-static void
-kept_forget(struct meter *m)
-{
-	for (size_t i = 0; i < m->kept_count; i++)
-		free(m->kept[i].line);
-	free(m->kept);
-	m->kept = NULL;
-	m->kept_count = 0;
-}
-
-/* ---- series that go on where they left off */
-
-/* A row belongs to one account and one VM, also when a disk hangs on another now. */
-static void
-hand_over(struct meter *m, struct series *s, const struct store_owner *was)
-{
-	const struct store_owner is = { s->account_id, s->vm_id };
-
-	s->account_id = was->account_id;
-	s->vm_id = was->vm_id;
-	series_part(s);
-	row_keep(m, s);
-	s->vm_id = is.vm_id;
-	series_move(s, is.account_id);
-}
-
-static void
-series_loaded(struct meter *m, struct series *s, const struct store_owner *was)
-{
-	s->loaded = true;
-	m->in.unloaded--;
-	if (s->sampled && (was->account_id != s->account_id || was->vm_id != s->vm_id))
-		hand_over(m, s, was);
-}
-
-/* A row that only this machine has is newer than the database's, and is written again. */
-static bool
-load_kept(struct meter *m, struct series *s)
-{
-	struct kept_line *k = kept_find(m, s->resource_id);
-	scoped_free char *copy = k != NULL ? mem_strdup(k->line) : NULL;
-	struct err e = ERR_INIT;
-	struct store_owner was = { 0, 0 };
-
-	if (k == NULL || k->order <= s->through.ns)
-		return false;
-	if (!store_parse(s, &was, copy, &e)) {
-		log_error("a row on this machine's disk: %s", e.text);
-		return false;
-	}
-	s->sent.ns = 0;
-	series_loaded(m, s, &was);
-	return true;
-}
-
-/* Those of which this machine has a row go on without the database. */
-static void
-load_one_kept(void *context, struct series *s)
-{
-	if (!s->loaded)
-		(void)load_kept(context, s); /* the others wait for the database */
-}
-
-static void
-load_line(struct meter *m, char *line)
-{
-	const char *id = strchr(line, '\t');
-	struct series *s = id != NULL
-	    ? inventory_series(&m->in, strtoll(id + 1, NULL, 10))
-	    : NULL;
-	struct err e = ERR_INIT;
-	struct store_owner was = { 0, 0 };
-
-	if (s == NULL || s->loaded)
-		return;
-	if (!store_parse(s, &was, line, &e)) {
-		log_error("a row of the database: %s", e.text);
-		return;
-	}
-	s->sent = s->through;
-	if (load_kept(m, s))
-		return;
-	/* What lies on this machine is older, if anything: it is written over. */
-	s->dirty = m->changed = true;
-	series_loaded(m, s, &was);
-}
-
-struct ids {
-	struct buf text;
-	size_t count;
-};
-
-static void
-unloaded_add(void *context, struct series *s)
-{
-	struct ids *ids = context;
-
-	if (s->loaded || ids->count >= LOAD_GROUP)
-		return; /* the others come next */
-	s->asked = true;
-	buf_printf(&ids->text, "%s%lld", ids->count++ > 0 ? "," : "",
-	    (long long)s->resource_id);
-}
-
-/* Asked for and not answered: there is no row of it anywhere but here. */
-static void
-load_rest(void *context, struct series *s)
-{
-	struct meter *m = context;
-
-	const struct store_owner none = { 0, 0 };
-
-	if (!s->loaded && s->asked && !load_kept(m, s))
-		series_loaded(m, s, &none);
-	s->asked = false;
-}
-
-static void
-load_answer(struct meter *m, struct store_job *job)
-{
-	char *rest = job->text;
-	char *line;
-
-	while ((line = strsep(&rest, "\n")) != NULL)
-		if (*line != '\0')
-			load_line(m, line);
-	inventory_each(&m->in, load_rest, m);
-	if (m->in.unloaded > 0)
-		return; /* the next group */
-	kept_forget(m);
-	/* Their counters waited: they are looked at now. */
-	lanes_all_wanted(m);
-}
 
 /* ---- rows on their way */
 
@@ -287,14 +55,15 @@ closed_add(struct meter *m, enum store_kind kind, const char *key, int64_t order
 }
 
 static void
-closed_drop(struct meter *m, size_t count)
+closed_drop(struct meter *m, size_t from, size_t count)
 {
 	if (count == 0)
 		return;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = from; i < from + count; i++)
 		free((void *)(uintptr_t)m->closed[i].row.line);
 	m->closed_count -= count;
-	memmove(m->closed, m->closed + count, m->closed_count * sizeof(*m->closed));
+	memmove(m->closed + from, m->closed + from + count,
+	    (m->closed_count - from) * sizeof(*m->closed));
 }
 
 /* Rows that go to the disk together, and the series that they are of (NULL: closed). */
@@ -335,30 +104,6 @@ dirty_gather(void *context, struct series *s)
 	keep_key(row.key, s);
 	row.line = store_line(s);
 	gather_add(g, &row, s);
-}
-
-static void
-keep_trouble(struct meter *m, const char *why)
-{
-	if (!m->keep_failing) {
-		log_error("%s: usage is in memory only until it is written", why);
-		m->ports.alert(m->ports.context, "spool.failing", "meter", true, why);
-	}
-	m->keep_failing = true;
-}
-
-static void
-keep_fine(struct meter *m)
-{
-	if (!m->keep_failing)
-		return;
-	m->ports.alert(m->ports.context, "spool.failing", "meter", false,
-	    "this machine's disk takes rows again");
-	m->keep_failing = false;
-	/* Rows that the database has could not be removed meanwhile: looked through
-	 * again. */
-	m->behind = true;
-	m->drain_place = 0;
 }
 
 static bool
@@ -462,6 +207,8 @@ database_lost(struct meter *m, const char *why)
 		m->ports.alert(m->ports.context, "database.down", "database", true, why);
 	}
 	m->away = true;
+	m->clean.ns = 0;
+	lease_stay(m);
 	m->behind = m->keep != NULL;
 	m->drain_place = 0;
 }
@@ -482,6 +229,7 @@ job_start(struct meter *m, struct store_job *job)
 {
 	m->flight.job = job;
 	m->flight.since = m->now.mono;
+	lease_prove(m, job);
 	m->ports.store(m->ports.context, job);
 }
 
@@ -531,17 +279,14 @@ unsent_add(void *context, struct series *s)
 		sent_add(m, m->flight.job, s, store_line(s));
 }
 
-static void
-wishes_add(struct meter *m, struct store_job *job)
+/* In memory are rows of our turn, and of one that is over those that no disk took. */
+static enum store_kind
+closed_kind(const struct meter *m, const struct closed_row *c)
 {
-	for (struct wish *w = m->wishes; w != NULL; w = w->next) {
-		struct buf b = BUF_INIT;
-		if (!w->fulfilled)
-			continue;
-		line_text(&b, w->payload);
-		store_job_add(job, STORE_SAMPLED, buf_take(&b));
-		w->told = true;
-	}
+	bool over = c->row.kind == STORE_WINDOW && !c->cut &&
+	    store_turn(c->row.line) != m->turn;
+
+	return over ? STORE_LATE : c->row.kind;
 }
 
 /* Series first, so that their places are those of `sent`. */
@@ -557,7 +302,7 @@ write_start(struct meter *m)
 	inventory_each(&m->in, unsent_add, m);
 	for (size_t i = 0; i < m->closed_count; i++)
 		if (!m->closed[i].sent)
-			store_job_add(job, m->closed[i].row.kind,
+			store_job_add(job, closed_kind(m, &m->closed[i]),
 			    mem_strdup(m->closed[i].row.line));
 	f->closed_count = m->closed_count;
 	for (struct meter_host *h = m->in.hosts; h != NULL; h = h->next)
@@ -569,82 +314,13 @@ write_start(struct meter *m)
 	m->urgent = false;
 	/* Those that had no room are written as soon as these are. */
 	m->write.ns = m->now.mono.ns + (has_room(m) ? WRITE_NS : 0);
-	if (job->row_count > 0)
+	if (job->row_count > 0) {
 		job_start(m, job);
-	else
-		store_job_free(job);
-}
-
-/* ---- rows of the disk that the database may not have */
-
-struct drain {
-	struct meter *m;
-	struct store_job *job;
-	size_t seen;
-};
-
-/* The open row of a series that goes on is written from memory, and stays on the disk. */
-static bool
-is_open(struct meter *m, const char *key, const char *line)
-{
-	const char *id = strchr(line, '\t');
-	struct series *s = id != NULL
-	    ? inventory_series(&m->in, strtoll(id + 1, NULL, 10))
-	    : NULL;
-	char own[160];
-
-	if (s == NULL || !series_has_row(s))
-		return false;
-	keep_key(own, s);
-	return strcmp(own, key) == 0;
-}
-
-static bool
-drain_one(void *context, enum store_kind kind, const char *key, int64_t order,
-    const char *line, int64_t place)
-{
-	struct drain *d = context;
-	struct flight *f = &d->m->flight;
-	struct keep_row *row;
-
-	d->seen++;
-	f->drain_place = place;
-	if (kind == STORE_WINDOW && is_open(d->m, key, line))
-		return true;
-	if ((f->drained_count & (f->drained_count - 1)) == 0)
-		f->drained = mem_resize(f->drained,
-		    f->drained_count == 0 ? 1 : 2 * f->drained_count,
-		    sizeof(*f->drained));
-	row = &f->drained[f->drained_count++];
-	memset(row, 0, sizeof(*row));
-	row->kind = kind;
-	row->order = order;
-	(void)snprintf(row->key, sizeof(row->key), "%s", key);
-	store_job_add(d->job, kind, mem_strdup(line));
-	return true;
-}
-
-/* False: nothing was left to look at. */
-static bool
-drain_start(struct meter *m)
-{
-	struct drain d = { m, store_job_new(STORE_WRITE), 0 };
-	struct err e = ERR_INIT;
-
-	m->flight.drain_place = m->drain_place;
-	if (!keep_each(m->keep, m->drain_place, DRAIN_GROUP, drain_one, &d, &e))
-		keep_trouble(m, e.text);
-	if (d.job->row_count > 0) {
-		job_start(m, d.job);
-		return true;
+		return;
 	}
-	store_job_free(d.job);
-	m->drain_place = m->flight.drain_place;
-	if (d.seen > 0)
-		return true;
-	m->behind = false;
-	m->drain_place = 0;
-	return false;
+	store_job_free(job);
+	if (!m->behind)
+		m->clean = m->now.mono;
 }
 
 /* ---- answers */
@@ -739,53 +415,43 @@ sent_take(struct meter *m, const struct store_job *job)
 	}
 }
 
-/* What the database has need not be on the disk any more, but for open rows. */
+/* What the database has need not be on the disk any more, but for open rows; what waits
+ * (drain.c) stays where it is. */
 static void
-closed_written(struct meter *m)
+closed_written(struct meter *m, const struct store_job *job)
 {
 	struct flight *f = &m->flight;
 	struct keep_row *rows = mem_array(f->closed_count, sizeof(*rows));
 	struct err e = ERR_INIT;
+	size_t at = f->sent_count;
 	size_t n = 0;
+	size_t stay = 0;
 
-	for (size_t i = 0; i < f->closed_count; i++)
-		if (m->closed[i].kept)
-			rows[n++] = m->closed[i].row;
+	for (size_t i = 0; i < f->closed_count; i++) {
+		struct closed_row c = m->closed[i];
+		bool waits = !c.sent && job->rows[at++].waits;
+		if (waits && !c.kept) {
+			m->closed[i] = m->closed[stay];
+			m->closed[stay++] = c;
+		} else if (c.kept && !waits)
+			rows[n++] = c.row;
+		m->behind = m->behind || (waits && c.kept);
+	}
 	if (n > 0 && !keep_drop(m->keep, rows, n, &e))
 		keep_trouble(m, e.text);
 	free(rows);
-	closed_drop(m, f->closed_count);
-}
-
-static void
-wishes_written(struct meter *m)
-{
-	for (struct wish **at = &m->wishes; *at != NULL;) {
-		struct wish *w = *at;
-		if (!w->told) {
-			at = &w->next;
-			continue;
-		}
-		*at = w->next;
-		free(w);
-	}
+	closed_drop(m, stay, f->closed_count - stay);
 }
 
 static void
 write_answer(struct meter *m, struct store_job *job)
 {
-	struct flight *f = &m->flight;
-	struct err e = ERR_INIT;
-
+	if (!m->behind && m->flight.drained_count == 0)
+		m->clean = m->flight.since;
 	sent_take(m, job);
-	closed_written(m);
+	closed_written(m, job);
 	wishes_written(m);
-	if (f->drained_count > 0) {
-		log_info("%zu rows of this machine's disk written", f->drained_count);
-		m->drain_place = f->drain_place;
-		if (!keep_drop(m->keep, f->drained, f->drained_count, &e))
-			keep_trouble(m, e.text);
-	}
+	drain_written(m, job);
 	if (job->refused > 0)
 		refused_tell(m, job);
 	else
@@ -800,7 +466,7 @@ write_failed(struct meter *m)
 
 	while (kept < m->closed_count && m->closed[kept].kept)
 		kept++;
-	closed_drop(m, kept);
+	closed_drop(m, 0, kept);
 	for (struct meter_host *h = m->in.hosts; h != NULL; h = h->next)
 		h->contact_dirty = h->last_ok.ns != 0 || h->failing_since.ns != 0;
 	for (struct wish *w = m->wishes; w != NULL; w = w->next)
@@ -812,6 +478,10 @@ job_failed(struct meter *m, struct store_job *job)
 {
 	if (job->what == STORE_WRITE)
 		write_failed(m);
+	if (job->lost) {
+		lease_lost(m, job);
+		return; /* the database is here, and says so */
+	}
 	if (job->what == STORE_READ)
 		m->refresh = m->now.mono;
 	m->retry.ns = m->now.mono.ns + RETRY_NS;
@@ -824,6 +494,10 @@ write_done(struct meter *m, struct store_job *job)
 	m->flight.job = job;
 	if (!job->ok)
 		job_failed(m, job);
+	else if (job->what == STORE_BEAT)
+		lease_answer(m, job);
+	else if (job->what == STORE_GIVE)
+		lease_given(m);
 	else if (job->what == STORE_READ)
 		refresh_answer(m, job);
 	else if (job->what == STORE_LAST)
@@ -835,45 +509,41 @@ write_done(struct meter *m, struct store_job *job)
 	flight_clear(m);
 }
 
-/* ---- whoever waits for a sample */
-
-static bool
-wish_over(struct meter *m, const struct wish *w)
-{
-	const struct meter_vm *v = inventory_vm(&m->in, w->uuid);
-
-	return (w->fast && (w->guarded || (v != NULL && v->volumes == NULL))) ||
-	    m->now.mono.ns >= w->until.ns || v == NULL || v->run.ended.ns != 0;
-}
-
-void
-wishes_look(struct meter *m)
-{
-	for (struct wish *w = m->wishes; w != NULL; w = w->next)
-		if (!w->fulfilled && wish_over(m, w)) {
-			w->fulfilled = true;
-			m->urgent = true;
-		}
-}
-
 /* ---- what is due */
+
+/* False: there are none, or they are on their way. */
+static bool
+drain_start(struct meter *m)
+{
+	bool more = false;
+	struct store_job *job = m->behind ? drain_job(m, &more) : NULL;
+
+	if (job != NULL)
+		job_start(m, job);
+	return job != NULL || more;
+}
 
 static void
 database_step(struct meter *m)
 {
+	struct store_job *lease;
+
 	if (m->away && m->now.mono.ns < m->retry.ns)
 		return;
-	if (m->urgent && !m->away) {
+	lease = lease_job(m);
+	drain_again(m);
+	if (lease != NULL)
+		job_start(m, lease);
+	else if (m->beaten.ns == 0 || m->superseded)
+		return; /* no host is known to be ours */
+	else if (m->urgent && !m->away)
 		write_start(m);
-		return;
-	}
-	if (m->now.mono.ns >= m->refresh.ns)
+	else if (m->now.mono.ns >= m->refresh.ns)
 		refresh_start(m);
 	/* What ended is in the tables before it is asked for there. */
 	else if (m->in.unloaded > 0 && m->closed_count == 0)
 		load_start(m);
-	else if (m->in.unloaded > 0 ||
-	    ((!m->behind || !drain_start(m)) && m->now.mono.ns >= m->write.ns))
+	else if (m->in.unloaded > 0 || (!drain_start(m) && m->now.mono.ns >= m->write.ns))
 		write_start(m);
 }
 
@@ -895,7 +565,7 @@ write_step(struct meter *m)
 void
 write_free(struct meter *m)
 {
-	closed_drop(m, m->closed_count);
+	closed_drop(m, 0, m->closed_count);
 	free(m->closed);
 	kept_forget(m);
 	while (m->wishes != NULL) {

@@ -1,12 +1,25 @@
 -- Statements of jeoul-meter.
 
+-- Leases: one sign of life for all hosts of a collector, and its share of them (docs/decisions/044).
+
+-- name: meter_beat
+select turn, known, alive, rank, hosts, held from collector_beat($1, $2, $3::boolean, $4::integer, $5, $6::integer,
+    $7::bigint)
+-- name: meter_take
+select collector_take($1::bigint, $2, $3::integer, $4::boolean)
+-- name: meter_give
+-- Hosts that others are to have: all rows of them are written.
+delete from host_lease where turn = $1::bigint and host_id = any (string_to_array($2, ',')::bigint[])
+-- name: meter_fence
+select collector_fence($1::bigint, $2)
+
 -- What is to be sampled, as one snapshot: the lines of meter/inventory.c, letter first.
 
 -- name: meter_hosts
 select 'h', h.id, h.uuid, h.name, h.uri, h.simulated, c.cpu_total_ns,
     (select e.sockets from host_evidence e where e.host_id = h.id order by e.seen desc limit 1)
-from host h left join host_contact c on c.host_id = h.id
-where h.removed is null and h.state <> 'Removed' order by h.id
+from host_lease l join host h on h.id = l.host_id left join host_contact c on c.host_id = h.id
+where l.turn = $1::bigint and h.removed is null and h.state <> 'Removed' order by h.id
 -- name: meter_zones
 -- Zones whose hours begin inside a UTC hour, for 40 days: since when, how many seconds after it.  A
 -- collector whose clock is a little behind still needs those of before a change.
@@ -53,7 +66,7 @@ with vms as (
     left join lateral (
         select r.valid_to from lifetime r where r.resource_id = v.id and r.kind = 'running'
         order by r.valid_from desc limit 1) l on true
-    where v.removed is null and v.host_id is not null)
+    where v.removed is null and v.host_id in (select host_id from host_lease where turn = $1::bigint))
 select 'v', v.account_id, v.id, v.uuid::text, v.host_id::text, v.epoch,
     (extract(epoch from v.begun) * 1000000)::bigint::text, (extract(epoch from v.ended) * 1000000)::bigint::text,
     v.fresh, v.id as vm_id, 0 as place
@@ -75,7 +88,7 @@ select r.account_id, r.resource_id, r.window_from, r.window_to, r.resource_kind,
     r.disk_read_requests, r.disk_write_requests, r.raw_cpu_ns, array_to_string(r.raw_vcpu_ns, ','), r.raw_net_rx,
     r.raw_net_tx, r.raw_disk_read, r.raw_disk_write, r.raw_disk_read_req, r.raw_disk_write_req, r.samples,
     r.resets, r.simulated, r.memory_bytes, r.memory_rss_bytes, r.memory_unused_bytes, r.capacity_bytes,
-    r.allocation_bytes, r.physical_bytes
+    r.allocation_bytes, r.physical_bytes, r.turn
 from unnest(string_to_array($1, ',')::bigint[]) as wanted (id)
 cross join lateral (
     select * from usage_window w where w.resource_id = wanted.id and w.window_from > now() - interval '62 days'
@@ -89,12 +102,12 @@ insert into usage_window (account_id, resource_id, window_from, window_to, resou
     cpu_ns, vcpu_ns, net_rx_bytes, net_tx_bytes, disk_read_bytes, disk_write_bytes, disk_read_requests,
     disk_write_requests, raw_cpu_ns, raw_vcpu_ns, raw_net_rx, raw_net_tx, raw_disk_read, raw_disk_write,
     raw_disk_read_req, raw_disk_write_req, samples, resets, simulated, memory_bytes, memory_rss_bytes,
-    memory_unused_bytes, capacity_bytes, allocation_bytes, physical_bytes)
+    memory_unused_bytes, capacity_bytes, allocation_bytes, physical_bytes, turn)
 values ($1::bigint, $2::bigint, $3::timestamptz, $4::timestamptz, $5, $6::bigint, $7::timestamptz, $8,
     $9::bigint, $10::bigint, $11::bigint, $12::bigint, $13::bigint, $14::bigint, $15::bigint,
     $16::bigint, $17::bigint, string_to_array($18, ',')::bigint[], $19::bigint, $20::bigint, $21::bigint, $22::bigint,
     $23::bigint, $24::bigint, $25::integer, $26::integer, $27::boolean, $28::bigint, $29::bigint, $30::bigint,
-    $31::bigint, $32::bigint, $33::bigint)
+    $31::bigint, $32::bigint, $33::bigint, $34::bigint)
 on conflict (account_id, resource_id, window_from) do update set
     window_to = excluded.window_to, through = excluded.through, epoch = excluded.epoch,
     cpu_ns = excluded.cpu_ns, vcpu_ns = excluded.vcpu_ns, net_rx_bytes = excluded.net_rx_bytes,
@@ -107,12 +120,19 @@ on conflict (account_id, resource_id, window_from) do update set
     samples = excluded.samples, resets = excluded.resets, simulated = usage_window.simulated or excluded.simulated,
     memory_bytes = excluded.memory_bytes, memory_rss_bytes = excluded.memory_rss_bytes,
     memory_unused_bytes = excluded.memory_unused_bytes, capacity_bytes = excluded.capacity_bytes,
-    allocation_bytes = excluded.allocation_bytes, physical_bytes = excluded.physical_bytes
+    allocation_bytes = excluded.allocation_bytes, physical_bytes = excluded.physical_bytes, turn = excluded.turn
 where excluded.through > usage_window.through
     or excluded.through = usage_window.through and excluded.window_to < usage_window.window_to
 returning account_id, resource_id, window_from)
 insert into usage_touched (account_id, resource_id, window_from)
 select account_id, resource_id, window_from from put where window_from < now() - interval '90 minutes'
+-- name: meter_window_late
+-- A row of a turn that is over: what no other row has of its run is added.
+select usage_window_late(row($1::bigint, $2::bigint, $3::timestamptz, $4::timestamptz, $5::text, $6::bigint, $7::timestamptz,
+    $8::text, $9::bigint, $10::bigint, $11::bigint, $12::bigint, $13::bigint, $14::bigint, $15::bigint,
+    $16::bigint, $17::bigint, string_to_array($18, ',')::bigint[], $19::bigint, $20::bigint, $21::bigint, $22::bigint,
+    $23::bigint, $24::bigint, $25::integer, $26::integer, $27::boolean, $28::bigint, $29::bigint, $30::bigint,
+    $31::bigint, $32::bigint, $33::bigint, $34::bigint)::usage_window)
 -- name: meter_gap_put
 insert into meter_gap (account_id, resource_id, gap_from, gap_to, reason)
 values ($1::bigint, $2::bigint, $3::timestamptz, $4::timestamptz, $5) on conflict do nothing

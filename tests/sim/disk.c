@@ -495,12 +495,21 @@ disk_full(bool now)
 	full = now;
 }
 
+static bool
+is_in(const struct file *f, const char *folder)
+{
+	size_t length = strlen(folder);
+
+	return strncmp(f->name, folder, length) == 0 && f->name[length] == '/';
+}
+
 /* Shared memory ends with the last process that has it. */
 void
-disk_died(void)
+disk_died(const char *folder)
 {
 	for (struct file *f = files; f != NULL; f = f->next)
-		regions_forget(f);
+		if (is_in(f, folder))
+			regions_forget(f);
 }
 
 static void
@@ -528,8 +537,10 @@ disk_tear(const char *folder, const char *how)
 	if (strcmp(how, "inventory") == 0)
 		file_damage(file_find(inventory), how);
 	else if (strcmp(how, "power") == 0)
-		for (struct file *f = files; f != NULL; f = f->next)
-			power_fails(f);
+		for (struct file *f = files; f != NULL; f = f->next) {
+			if (is_in(f, folder))
+				power_fails(f);
+		}
 	else if (strcmp(how, "gone") == 0) {
 		(void)file_drop(main_file);
 		(void)file_drop(log);

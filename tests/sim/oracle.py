@@ -17,6 +17,7 @@ INT64 = 2 ** 63 - 1
 GAP_STEPS = 3               # so many steps without a sample are a gap
 LATE_END = 2 * S            # a sample taken just before a stop may be stamped after it
 NOTHING = "\\N"
+TURN = "1"                  # of a collector that is alone; of several: together.py
 
 
 # ---------------------------------------------------------------- the driver's log
@@ -301,6 +302,7 @@ class Series:
         self.stretches = []
         self.last = None        # ns of the wall clock, of the last that counted
         self.parted = 0         # turn whose last row was ended, since another owner was seen
+        self.ends = {}          # ns of a reading: the end of its row, as a death left it
 
     def cut(self, through, end):
         """A death: all after `through` (us; None: everything) was never known, and whether
@@ -311,6 +313,8 @@ class Series:
         while self.stretches and self.stretches[-1].first >= n:
             self.stretches.pop()
         self.last = through * US if n else None
+        if n and end is not None:
+            self.ends[self.at[-1]] = end * US
         self.parted = self.stretches[-1].turn if n and end == through else 0
 
     def add(self, stretch, answers, at_of=None):
@@ -549,14 +553,49 @@ class Rows:
                 j = bisect_right(x.at, row.end, i, end)
                 if row.rule is not st.rule:
                     j = i + 1
+                j = self._run_end(st, i, j)
                 self._count(row, st, i, j)
                 i = j
         if row is not None and row.turn == x.parted:
             row.end = self._through(row)
 
+    def _run_end(self, st, i, j):
+        """Up to where the readings from i on are of one run: a row is of no other."""
+        k = i + 1
+        while k < j:
+            k = self._until_break(st, k, j)
+            if k < j and self._new_run(st, k):
+                return k
+            k += 1
+        return j
+
+    def _new_run(self, st, i):
+        """The reading i is of another run than the one before it."""
+        before = self.stretch_of(i - 1)
+        if not self._known_as_one(before, st, i) or self._drop_between(i - 1, i):
+            return True
+        return self.x.kind == "v" and self._shown(st, i)[0] < self._shown(before, i - 1)[0]
+
+    def _known_as_one(self, before, st, i):
+        # A run that was seen to be another one before it was told stays that one: its
+        # begin is told late, and nothing counts twice.
+        return (before.epoch, before.part.port) == (st.epoch, st.part.port) and (
+            before.begun == st.begun or self._guess(i, st) is not None)
+
+    def _shown(self, st, i):
+        return [v[0] if v else None for v in self.reader(st.part)(self.x.read[i])]
+
     def _row_for(self, row, st, i):
-        t = self.x.at[i]
-        if row is not None and row.turn == st.turn:
+        t, earliest = self.x.at[i], 0
+        if row is not None:
+            row.end = min(row.end, self.x.ends.get(self._through(row), row.end))
+        if row is not None and row.turn == st.turn and self._new_run(st, i):
+            earliest = t - US
+            row.end = min(row.end, earliest)
+            begin, _ = st.rule.window(t)
+            if self._through(row) <= begin < row.end:
+                row.end = begin
+        elif row is not None and row.turn == st.turn:
             begin, _ = st.rule.window(t)
             through = self.x.at[row.last]
             split = begin > row.begin and begin >= through
@@ -571,7 +610,7 @@ class Rows:
         new.account, new.turn, new.rule = st.account, st.turn, st.rule
         new.begin, new.end = st.rule.window(t)
         if row is not None:
-            new.begin = max(new.begin, row.end)
+            new.begin = max(new.begin, row.end, earliest)
         new.first = new.last = i
         new.sums, new.vcpu, new.resets = [0] * COUNTERS[self.x.kind], 0, 0
         self.rows.append(new)
@@ -631,18 +670,14 @@ class Rows:
 
     def _step(self, row, st, i):
         """One reading against the one before it, by rules 2 to 5."""
-        now = [v[0] if v else None for v in self.reader(st.part)(self.x.read[i])]
+        now = self._shown(st, i)
         if i == 0:
             if st.fresh:
                 self._whole(row, now)
             return
         before = self.stretch_of(i - 1)
-        then = [v[0] if v else None for v in self.reader(before.part)(self.x.read[i - 1])]
-        # A run that was seen to be another one before it was told stays that one: its
-        # begin is told late, and nothing counts twice.
-        known_as_one = (before.epoch, before.part.port) == (st.epoch, st.part.port) and (
-            before.begun == st.begun or self._guess(i, st) is not None)
-        if not known_as_one or self._drop_between(i - 1, i):
+        then = self._shown(before, i - 1)
+        if not self._known_as_one(before, st, i) or self._drop_between(i - 1, i):
             self._whole(row, now)
             return
         if self.x.kind == "v" and now[0] < then[0]:
@@ -712,7 +747,7 @@ class Rows:
         words += self._counters(row, now)
         words += [str(last - row.first + 1), str(row.resets),
                   "t" if any(s.simulated for s in x.stretches if s.first <= last) else "f"]
-        return "\t".join(words + self._gauges(st, last, now))
+        return "\t".join(words + self._gauges(st, last, now) + [TURN])
 
     def _counters(self, row, now):
         """Sums, then what was last shown: of each kind its own, the others nothing."""

@@ -13,7 +13,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FOLDER "spool"
 #define SETTLE_NS (1800 * NS_PER_S) /* after the end, for what is still on its way */
 #define GUEST_NS (1 * NS_PER_MS)    /* a guarded call that does not hang */
 #define SHARP_NS (10 * NS_PER_S)
@@ -28,7 +27,8 @@ struct happening {
 	uint64_t number;
 	void (*happen)(struct play *p, void *what);
 	void *what;
-	unsigned life; /* of which life of the collector; 0: it concerns no life */
+	struct seat *seat; /* whose; NULL: of nobody */
+	unsigned life;     /* of which life of the collector; 0: it concerns no life */
 };
 
 /* A question of the collector that is under way. */
@@ -49,13 +49,12 @@ struct snapshot {
 	size_t version;
 };
 
-struct play {
-	struct scenario s;
-	int64_t now; /* true time */
-	struct happening *heap;
-	size_t count, room;
-	uint64_t numbers;
+enum { SEATS_MOST = 4 };
 
+/* A collector: its lives, its folder. */
+struct seat {
+	int64_t number; /* from 1 */
+	char name[8], folder[16], session[SIM_NAME];
 	struct meter *meter; /* NULL: it is dead */
 	struct keep *keep;
 	unsigned life;
@@ -64,8 +63,20 @@ struct play {
 	int64_t die_from, die_after; /* die_after: so many touches more; -1: it lives */
 	const struct sim_fault *killer;
 	const char *torn;
+	bool inside; /* its code is running */
+};
+
+struct play {
+	struct scenario s;
+	int64_t now; /* true time */
+	struct happening *heap;
+	size_t count, room;
+	uint64_t numbers;
+
+	struct seat seats[SEATS_MOST];
+	struct seat *c; /* the collector at hand */
+	int64_t said;   /* whose line was printed last */
 	jmp_buf death;
-	bool inside; /* the collector's code is running */
 
 	struct db *db;
 	size_t committed;
@@ -94,7 +105,7 @@ plan(struct play *p, int64_t at, unsigned life,
 		p->heap = mem_resize(p->heap, p->room, sizeof(*p->heap));
 	}
 	p->count++;
-	struct happening h = { at, p->numbers++, happen, what, life };
+	struct happening h = { at, p->numbers++, happen, what, p->c, life };
 	for (; i > 0 && earlier(&h, &p->heap[(i - 1) / 2]); i = (i - 1) / 2)
 		p->heap[i] = p->heap[(i - 1) / 2];
 	p->heap[i] = h;
@@ -145,6 +156,25 @@ moment(struct play *p)
 	return (struct moment){ wall_now(p), mono_now(p) };
 }
 
+/* The log; of several collectors a line says whose lines follow. */
+static FILE *
+told(struct play *p)
+{
+	if (p->said != p->c->number)
+		(void)fprintf(p->out, "C %lld\n", (long long)p->c->number);
+	p->said = p->c->number;
+	return p->out;
+}
+
+/* What a restart would find on its disk. */
+static void
+durable_print(struct play *p)
+{
+	scoped_free char *path = mem_printf("%s/usage.db", p->c->folder);
+
+	disk_newest(path, told(p));
+}
+
 /* A number that looks drawn, the same on every run. */
 static uint64_t
 drawn(const struct play *p, uint64_t what)
@@ -167,9 +197,9 @@ sim_touch(void)
 {
 	struct play *p = playing;
 
-	if (!p->inside || p->die_after < 0 || p->now < p->die_from)
+	if (!p->c->inside || p->c->die_after < 0 || p->now < p->c->die_from)
 		return;
-	if (p->die_after-- == 0)
+	if (p->c->die_after-- == 0)
 		longjmp(p->death, 1);
 }
 
@@ -178,27 +208,27 @@ static void born(struct play *p, void *what);
 static void
 died(struct play *p)
 {
-	const struct sim_fault *k = p->killer;
+	const struct sim_fault *k = p->c->killer;
 	int64_t back;
 
-	(void)fprintf(p->out, "K %lld\n", (long long)p->now);
+	(void)fprintf(told(p), "K %lld\n", (long long)p->now);
 	/* What it had in memory is gone; the simulator lets it lie. */
-	p->meter = NULL;
-	p->keep = NULL;
-	p->inside = false;
-	p->die_after = -1;
-	p->killer = NULL;
-	p->life++;
-	while (p->questions != NULL) {
-		struct question *next = p->questions->next;
-		free(p->questions->wants);
-		free(p->questions);
-		p->questions = next;
+	p->c->meter = NULL;
+	p->c->keep = NULL;
+	p->c->inside = false;
+	p->c->die_after = -1;
+	p->c->killer = NULL;
+	p->c->life++;
+	while (p->c->questions != NULL) {
+		struct question *next = p->c->questions->next;
+		free(p->c->questions->wants);
+		free(p->c->questions);
+		p->c->questions = next;
 	}
-	disk_died();
-	if (p->torn != NULL)
-		disk_tear(FOLDER, p->torn);
-	p->torn = NULL;
+	disk_died(p->c->folder);
+	if (p->c->torn != NULL)
+		disk_tear(p->c->folder, p->c->torn);
+	p->c->torn = NULL;
 	/* At the end it lives, to write what its lives before have left. */
 	back = p->now + k->to < p->s.until ? p->now + k->to : p->s.until;
 	plan(p, back > p->now ? back : p->now + NS_PER_MS, 0, born, NULL);
@@ -207,15 +237,15 @@ died(struct play *p)
 /* Runs a piece of the collector's code, in which it may die; then what is due. */
 #define INSIDE(p, code)                                                                  \
 	do {                                                                             \
-		if ((p)->meter == NULL)                                                  \
+		if ((p)->c->meter == NULL)                                               \
 			break;                                                           \
 		if (setjmp((p)->death) != 0) {                                           \
 			died(p);                                                         \
 			break;                                                           \
 		}                                                                        \
-		(p)->inside = true;                                                      \
+		(p)->c->inside = true;                                                   \
 		code;                                                                    \
-		(p)->inside = false;                                                     \
+		(p)->c->inside = false;                                                  \
 	} while (0)
 
 static void
@@ -224,21 +254,21 @@ tick(struct play *p)
 	INSIDE(p, {
 		struct mono next;
 		sim_touch();
-		next = meter_tick(p->meter, moment(p));
-		p->tick_at = p->now + next.ns - mono_now(p).ns;
+		next = meter_tick(p->c->meter, moment(p));
+		p->c->tick_at = p->now + next.ns - mono_now(p).ns;
 	});
-	if (p->meter == NULL)
+	if (p->c->meter == NULL)
 		return;
-	if (p->tick_at <= p->now)
-		p->tick_at = p->now + NS_PER_MS;
-	plan(p, p->tick_at, p->life, tick_due, NULL);
+	if (p->c->tick_at <= p->now)
+		p->c->tick_at = p->now + NS_PER_MS;
+	plan(p, p->c->tick_at, p->c->life, tick_due, NULL);
 }
 
 /* Only the newest plan counts: each tick makes another. */
 static void
 tick_due(struct play *p, void *unused_what unused)
 {
-	if (p->now >= p->tick_at)
+	if (p->now >= p->c->tick_at)
 		tick(p);
 }
 
@@ -246,7 +276,7 @@ tick_due(struct play *p, void *unused_what unused)
 static long
 kept_version(struct play *p)
 {
-	struct keep *look = p->keep;
+	struct keep *look = p->c->keep;
 	struct err e = ERR_INIT;
 	scoped_free char *text = NULL;
 
@@ -273,7 +303,11 @@ wake(struct play *p)
 	const struct meter_ports ports = { p, ask, progress, abandon, forget, store,
 		alert, status };
 
-	p->meter = meter_new(&p->s.settings, &ports, p->keep, NULL);
+	struct meter_settings settings = p->s.settings;
+
+	settings.name = settings.machine = p->c->name;
+	settings.session = p->c->session;
+	p->c->meter = meter_new(&settings, &ports, p->c->keep, NULL);
 }
 
 static void
@@ -281,26 +315,27 @@ born(struct play *p, void *unused_what unused)
 {
 	struct err e = ERR_INIT;
 
-	if (p->meter != NULL)
+	if (p->c->meter != NULL)
 		return;
-	(void)fprintf(p->out, "B %lld\n", (long long)p->now);
+	(void)fprintf(told(p), "B %lld\n", (long long)p->now);
 	sim_db_newest(p->db, p->out);
-	disk_newest(FOLDER "/usage.db", p->out);
-	p->life++;
-	p->inside = true;
+	durable_print(p);
+	p->c->life++;
+	(void)snprintf(p->c->session, sizeof(p->c->session), "%u", p->c->life);
+	p->c->inside = true;
 	if (setjmp(p->death) != 0) {
 		died(p);
 		return;
 	}
-	if (!keep_open(&p->keep, FOLDER, &e)) {
+	if (!keep_open(&p->c->keep, p->c->folder, &e)) {
 		log_error("%s", e.text);
-		p->keep = NULL;
+		p->c->keep = NULL;
 	}
-	p->inside = false;
-	(void)fprintf(p->out, "V %ld\n", kept_version(p));
-	p->inside = true;
+	p->c->inside = false;
+	(void)fprintf(told(p), "V %ld\n", kept_version(p));
+	p->c->inside = true;
 	wake(p);
-	p->inside = false;
+	p->c->inside = false;
 	tick(p);
 }
 
@@ -309,7 +344,7 @@ born(struct play *p, void *unused_what unused)
 static struct question *
 question_of(struct play *p, int64_t ticket)
 {
-	struct question *q = p->questions;
+	struct question *q = p->c->questions;
 
 	while (q != NULL && q->ticket != ticket)
 		q = q->next;
@@ -319,7 +354,7 @@ question_of(struct play *p, int64_t ticket)
 static void
 question_drop(struct play *p, struct question *q)
 {
-	struct question **at = &p->questions;
+	struct question **at = &p->c->questions;
 
 	while (*at != q)
 		at = &(*at)->next;
@@ -342,7 +377,7 @@ answer_of(const struct play *p, const struct question *q, enum meter_answer_kind
 static void
 deliver(struct play *p, struct meter_answer *a)
 {
-	INSIDE(p, meter_take(p->meter, a, moment(p)));
+	INSIDE(p, meter_take(p->c->meter, a, moment(p)));
 	read_round_done(&a->round);
 	tick(p);
 }
@@ -392,10 +427,10 @@ fast_print(struct play *p, const struct question *q, int64_t read_at,
 {
 	struct instant at = stamp(p, q->host, read_at);
 
-	(void)fprintf(p->out, "A %lld %lld %lld %lld", (long long)p->now,
+	(void)fprintf(told(p), "A %lld %lld %lld %lld", (long long)p->now,
 	    (long long)q->host->id, (long long)read_at, (long long)at.ns);
 	for (size_t i = 0; q->count > 0 && i < round->count; i++)
-		(void)fprintf(p->out, " %lld",
+		(void)fprintf(told(p), " %lld",
 		    (long long)scenario_guest(&p->s, round->list[i].uuid)->rid);
 	(void)fputs(q->count > 0 ? " .\n" : "\n", p->out);
 }
@@ -405,13 +440,13 @@ static bool
 fast_tell(struct play *p, struct question *q, int64_t read_at)
 {
 	struct meter_answer a = answer_of(p, q, ANSWER_ROUND);
-	unsigned life = p->life;
+	unsigned life = p->c->life;
 
 	world_fast(q->host, read_at, stamp(p, q->host, read_at), q->wants, q->count,
 	    &a.round);
 	fast_print(p, q, read_at, &a.round);
 	deliver(p, &a);
-	return p->life == life;
+	return p->c->life == life;
 }
 
 /* When it was read: mostly just before it is told; a host that hung may tell old news. */
@@ -468,7 +503,7 @@ guest_ask(struct play *p, struct question *q)
 	    q->wants[q->guest].how != READ_LOOK)
 		takes = (busy->to < p->s.until ? busy->to : p->s.until) - p->now +
 		    GUEST_NS;
-	plan(p, p->now + takes, p->life, guest_step, q);
+	plan(p, p->now + takes, p->c->life, guest_step, q);
 }
 
 static bool
@@ -478,7 +513,7 @@ guest_answer(struct play *p, struct question *q, const struct read_want *want)
 	const struct sim_fault *busy = scenario_fault(&p->s, "busy", g->rid, p->now);
 	struct meter_answer a = answer_of(p, q, ANSWER_IDLE);
 	struct instant at = stamp(p, q->host, p->now);
-	unsigned life = p->life;
+	unsigned life = p->c->life;
 
 	(void)snprintf(a.uuid, sizeof(a.uuid), "%s", want->uuid);
 	if (!world_guest(q->host, want->uuid, p->now, at, &a.round))
@@ -488,7 +523,7 @@ guest_answer(struct play *p, struct question *q, const struct read_want *want)
 		a.busy_ms = (unsigned)((p->now - busy->from) / NS_PER_MS);
 	} else if (want->how == READ_FULL) {
 		a.kind = ANSWER_ROUND;
-		(void)fprintf(p->out, "G %lld %lld %lld %lld %lld\n", (long long)p->now,
+		(void)fprintf(told(p), "G %lld %lld %lld %lld %lld\n", (long long)p->now,
 		    (long long)g->rid, (long long)q->host->id, (long long)p->now,
 		    (long long)at.ns);
 	} else if (want->how == READ_PULSE) {
@@ -498,7 +533,7 @@ guest_answer(struct play *p, struct question *q, const struct read_want *want)
 	if (a.kind != ANSWER_ROUND)
 		read_round_done(&a.round);
 	deliver(p, &a);
-	return p->life == life;
+	return p->c->life == life;
 }
 
 static void
@@ -537,16 +572,16 @@ ask(void *context, const struct meter_question *m)
 	q->wants = mem_array(m->want_count, sizeof(*q->wants));
 	if (m->want_count > 0)
 		memcpy(q->wants, m->wants, m->want_count * sizeof(*q->wants));
-	q->next = p->questions;
-	p->questions = q;
+	q->next = p->c->questions;
+	p->c->questions = q;
 	if (p->now >= p->s.until)
 		return; /* the end: no host answers any more */
 	hang = scenario_fault(&p->s, "hang", q->host->id, p->now);
 	if (hang != NULL)
-		plan(p, hang->to < p->s.until ? hang->to : p->s.until, p->life,
+		plan(p, hang->to < p->s.until ? hang->to : p->s.until, p->c->life,
 		    q->lane == LANE_FAST ? fast_answer : guest_step, q);
 	else if (q->lane == LANE_FAST)
-		plan(p, p->now + latency(p, q->host), p->life, fast_answer, q);
+		plan(p, p->now + latency(p, q->host), p->c->life, fast_answer, q);
 	else
 		guest_ask(p, q);
 }
@@ -625,11 +660,12 @@ job_back(struct play *p, void *what)
 	struct store_job *job = errand->job;
 
 	if (job->ok && job->what == STORE_READ)
-		(void)fprintf(p->out, "I %lld %zu\n", (long long)p->now, errand->version);
+		(void)fprintf(told(p), "I %lld %zu\n", (long long)p->now,
+		    errand->version);
 	if (job->ok && job->what == STORE_LAST)
-		(void)fprintf(p->out, "L %lld %s\n", (long long)p->now, job->ids);
+		(void)fprintf(told(p), "L %lld %s\n", (long long)p->now, job->ids);
 	free(errand);
-	INSIDE(p, meter_stored(p->meter, job, moment(p)));
+	INSIDE(p, meter_stored(p->c->meter, job, moment(p)));
 	tick(p);
 }
 
@@ -644,17 +680,19 @@ job_run(struct play *p, void *what)
 
 	commit_due(p);
 	sim_db_mood(p->db,
-	    scenario_fault(&p->s, "db", 0, p->now) != NULL ? SIM_DB_AWAY
-		: lost && drawn(p, 12) % 3 == 0            ? SIM_DB_LOST
-							   : SIM_DB_FINE);
+	    scenario_fault(&p->s, "db", 0, p->now) != NULL ||
+		    scenario_fault(&p->s, "cut", p->c->number, p->now) != NULL
+		? SIM_DB_AWAY
+		: lost && drawn(p, 12) % 3 == 0 ? SIM_DB_LOST
+						: SIM_DB_FINE);
 	job->ok = true;
 	INSIDE(p, store_run(p->db, job));
-	if (p->meter == NULL)
+	if (p->c->meter == NULL)
 		return; /* it died while the database worked for it */
 	errand->version = p->committed;
 	if (job->ok && job->what == STORE_READ)
 		snapshot_remember(p, job);
-	plan(p, p->now + takes, p->life, job_back, errand);
+	plan(p, p->now + takes, p->c->life, job_back, errand);
 }
 
 static void
@@ -665,7 +703,7 @@ store(void *context, struct store_job *job)
 
 	sim_touch();
 	errand->job = job;
-	plan(p, p->now + NS_PER_MS, p->life, job_run, errand);
+	plan(p, p->now + NS_PER_MS, p->c->life, job_run, errand);
 }
 
 static void
@@ -674,7 +712,7 @@ alert(void *context, const char *rule, const char *object, bool raised, const ch
 	struct play *p = context;
 
 	sim_touch();
-	(void)fprintf(p->out, "Y %lld %s %s %d %s\n", (long long)p->now, rule, object,
+	(void)fprintf(told(p), "Y %lld %s %s %d %s\n", (long long)p->now, rule, object,
 	    raised, text);
 }
 
@@ -727,15 +765,22 @@ run_ends(struct play *p, void *what)
 }
 
 static void
+seat_take(struct play *p, int64_t number)
+{
+	p->c = &p->seats[number > 0 && number <= p->s.collectors ? number - 1 : 0];
+}
+
+static void
 kill_armed(struct play *p, void *what)
 {
 	struct sim_fault *f = what;
 
-	if (p->meter == NULL || p->killer != NULL)
+	seat_take(p, f->who);
+	if (p->c->meter == NULL || p->c->killer != NULL)
 		return;
-	p->killer = f;
-	p->die_from = p->now;
-	p->die_after = f->more;
+	p->c->killer = f;
+	p->c->die_from = p->now;
+	p->c->die_after = f->more;
 }
 
 static void
@@ -743,8 +788,9 @@ torn_armed(struct play *p, void *what)
 {
 	struct sim_fault *f = what;
 
-	if (p->killer != NULL)
-		p->torn = f->how;
+	seat_take(p, f->who);
+	if (p->c->killer != NULL)
+		p->c->torn = f->how;
 }
 
 static void
@@ -754,21 +800,48 @@ full_looked(struct play *p, void *unused_what unused)
 }
 
 static void
+hint_tell(struct play *p, const struct sim_fault *f)
+{
+	INSIDE(p, meter_hint(p->c->meter, "jeoul_sample", f->uuid, moment(p)));
+	tick(p);
+}
+
+static void
 hint_comes(struct play *p, void *what)
 {
-	const struct sim_fault *f = what;
+	for (int64_t i = 1; i <= p->s.collectors; i++) {
+		seat_take(p, i);
+		if (scenario_fault(&p->s, "stop", i, p->now) == NULL)
+			hint_tell(p, what);
+	}
+}
 
-	INSIDE(p, meter_hint(p->meter, "jeoul_sample", f->uuid, moment(p)));
+static void
+event_tell(struct play *p, const struct sim_fault *f)
+{
+	INSIDE(p, meter_event(p->c->meter, f->who, f->uuid, moment(p)));
 	tick(p);
 }
 
 static void
 event_comes(struct play *p, void *what)
 {
+	for (int64_t i = 1; i <= p->s.collectors; i++) {
+		seat_take(p, i);
+		if (scenario_fault(&p->s, "stop", i, p->now) == NULL)
+			event_tell(p, what);
+	}
+}
+
+/* What lies on its disk when it comes back, before the database says anything. */
+static void
+away_over(struct play *p, void *what)
+{
 	const struct sim_fault *f = what;
 
-	INSIDE(p, meter_event(p->meter, f->who, f->uuid, moment(p)));
-	tick(p);
+	seat_take(p, f->who);
+	(void)fprintf(told(p), "U %lld\n", (long long)p->now);
+	durable_print(p);
 }
 
 static void
@@ -780,12 +853,13 @@ fault_plan(struct play *p, struct sim_fault *f)
 		bool at_end;
 	} what[] = { { "kill", kill_armed, false }, { "torn", torn_armed, false },
 		{ "full", full_looked, true }, { "hint", hint_comes, false },
-		{ "event", event_comes, false }, { "db", commit_happens, true } };
+		{ "event", event_comes, false }, { "db", commit_happens, true },
+		{ "stop", away_over, true }, { "cut", away_over, true } };
 
 	for (size_t i = 0; i < ARRAY_LEN(what); i++) {
 		if (strcmp(what[i].word, f->word) != 0)
 			continue;
-		if (f->from < p->s.until)
+		if (f->from < p->s.until && what[i].happen != away_over)
 			plan(p, f->from, 0, what[i].happen, f);
 		if (what[i].at_end)
 			plan(p, f->to < p->s.until ? f->to : p->s.until, 0,
@@ -807,7 +881,10 @@ scenario_plan(struct play *p)
 		plan(p, p->s.txs[i].at, 0, commit_happens, NULL);
 	for (size_t i = 0; i < p->s.fault_count; i++)
 		fault_plan(p, &p->s.faults[i]);
-	plan(p, p->s.start, 0, born, NULL);
+	for (int64_t i = 1; i <= p->s.collectors; i++) {
+		seat_take(p, i);
+		plan(p, p->s.start, 0, born, NULL);
+	}
 }
 
 /* The end comes whatever has died: one that is dead is born again. */
@@ -818,11 +895,32 @@ live(struct play *p)
 
 	while (p->count > 0 && p->heap[0].at <= end) {
 		struct happening h = next_happening(p);
+		const struct sim_fault *stop;
 		p->now = h.at > p->now ? h.at : p->now;
-		if (h.life == 0 || h.life == p->life)
+		p->c = h.seat != NULL ? h.seat : &p->seats[0];
+		stop = scenario_fault(&p->s, "stop", p->c->number, p->now);
+		if (h.life != 0 && h.life != p->c->life)
+			continue;
+		/* A process that stands still does all of it later, in that order. */
+		if (h.life != 0 && stop != NULL)
+			plan(p, stop->to, h.life, h.happen, h.what);
+		else
 			h.happen(p, h.what);
 	}
 	p->now = end;
+}
+
+static void
+seats_make(struct play *p)
+{
+	for (int64_t i = 1; i <= p->s.collectors; i++) {
+		struct seat *c = &p->seats[i - 1];
+		c->number = i;
+		c->die_after = -1;
+		c->life = 1;
+		(void)snprintf(c->name, sizeof(c->name), "c%lld", (long long)i);
+		(void)snprintf(c->folder, sizeof(c->folder), "spool%lld", (long long)i);
+	}
 }
 
 int
@@ -835,12 +933,15 @@ main(int argc, char **argv)
 	log_open("play", LOG_TO_STDERR,
 	    argc > 1 && strcmp(argv[1], "debug") == 0 ? LOG_LVL_DEBUG : LOG_LVL_ERROR);
 	p->out = stdout;
-	p->die_after = -1;
-	p->life = 1;
+	p->c = &p->seats[0];
+	p->said = 1;
 	if (!scenario_read(&p->s, stdin, &e)) {
 		(void)fprintf(stderr, "%s\n", e.text);
 		return 2;
 	}
+	if (p->s.collectors < 1 || p->s.collectors > SEATS_MOST)
+		p->s.collectors = 1;
+	seats_make(p);
 	playing = p;
 	p->now = p->s.start;
 	clock_replace(&clock);
@@ -850,7 +951,10 @@ main(int argc, char **argv)
 	live(p);
 	sim_db_print(p->db, p->out);
 	(void)fputs("R\n", p->out); /* what is still on the disk */
-	disk_newest(FOLDER "/usage.db", p->out);
+	for (int64_t i = 0; i < p->s.collectors; i++) {
+		p->c = &p->seats[i];
+		durable_print(p);
+	}
 	(void)fputs("E\n", p->out);
 	return fflush(p->out) == 0 ? 0 : 1;
 }

@@ -47,7 +47,9 @@ set_read(struct reading *r)
 {
 	struct meter_settings *set = &r->s->settings;
 
-	if (strcmp(r->word[1], "step") == 0)
+	if (strcmp(r->word[1], "collectors") == 0)
+		r->s->collectors = number(r, 2);
+	else if (strcmp(r->word[1], "step") == 0)
 		set->step_ns = number(r, 2);
 	else if (strcmp(r->word[1], "guarded") == 0)
 		set->guarded_ns = number(r, 2);
@@ -171,8 +173,8 @@ static const struct {
 } faults[] = { { "clock", "fm" }, { "slow", "wftmM" }, { "down", "wft" },
 	{ "hang", "wft" }, { "twice", "wft" }, { "swap", "wft" }, { "sharp", "wft" },
 	{ "db", "ft" }, { "db_lost", "ft" }, { "db_slow", "ft" }, { "kill", "wfmt" },
-	{ "torn", "wfh" }, { "full", "wft" }, { "hint", "fu" }, { "event", "fwu" },
-	{ "busy", "wfth" } };
+	{ "stop", "wft" }, { "cut", "wft" }, { "torn", "wfh" }, { "full", "wft" },
+	{ "hint", "fu" }, { "event", "fwu" }, { "busy", "wfth" } };
 
 static void
 fault_value(struct sim_fault *f, char letter, const struct reading *r, size_t i)

@@ -84,6 +84,7 @@ struct sim_host {
 /* Arrays with their lengths. */
 struct scenario {
 	int64_t seed, start, until;
+	int64_t collectors; /* side by side; 1 if nothing is said */
 	struct meter_settings settings;
 	struct sim_zone *zones;
 	struct sim_account *accounts;
@@ -103,6 +104,33 @@ const struct sim_fault *scenario_fault(const struct scenario *s, const char *wor
     int64_t who, int64_t t);
 /* What the wall clock shows then. */
 struct instant scenario_wall(const struct scenario *s, int64_t t);
+
+/* ---- leases.c: who asks which host */
+
+struct sim_leases;
+
+struct sim_leases *sim_leases_new(const struct scenario *s) must_check;
+bool sim_lease_live(struct sim_leases *l, int64_t turn);
+bool sim_lease_holds(const struct sim_leases *l, int64_t turn, int64_t host);
+/* Each that may still write has written what it saw until then. */
+bool sim_leases_clean(const struct sim_leases *l, int64_t since, int64_t now);
+must_check bool sim_lease_fence(struct sim_leases *l, int64_t turn, const char *session,
+    struct err *e);
+/* Values as in sql/query/meter.sql; now in us; out: turn, known, alive, rank, hosts, held
+ */
+must_check bool sim_lease_beat(struct sim_leases *l, const char *const *v, int64_t now,
+    int64_t out[6], struct err *e);
+must_check bool sim_lease_take(struct sim_leases *l, const char *const *v, int64_t now,
+    int64_t *got, struct err *e);
+void sim_lease_give(struct sim_leases *l, int64_t turn, const char *ids);
+
+/* ---- late.c: rows of a turn that is over */
+
+enum { SIM_FIELDS = 8 };
+
+/* What of a row (its values) no other row of its resource has, counter by counter. */
+void sim_late_adds(const char *const *v, const char *const *const *others, size_t count,
+    int64_t adds[SIM_FIELDS]);
 
 /* ---- world.c: what a host answers; the round's memory is its own */
 
@@ -135,7 +163,7 @@ void sim_db_print(struct db *db, FILE *out);
 void disk_begin(void); /* once, before SQLite is used */
 void disk_full(bool full);
 /* The process died: its handles and locks are gone, what it wrote is not. */
-void disk_died(void);
+void disk_died(const char *folder);
 void disk_tear(const char *folder, const char *how);
 /* What a restart would find in a spool file: "D resource ns" lines. */
 void disk_newest(const char *path, FILE *out);

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VALUES = 33, BUCKETS = 8192, CELLS_MOST = 40 };
+enum { VALUES = 34, BUCKETS = 8192, CELLS_MOST = 40 };
 #define DAY_US (86400 * INT64_C(1000000))
 #define HOUR_US (3600 * INT64_C(1000000))
 #define NEVER INT64_MIN
@@ -69,6 +69,7 @@ struct staged {
 
 struct db {
 	struct scenario *s;
+	struct sim_leases *leases;
 	enum sim_db_mood mood;
 	int64_t now; /* us */
 	struct vm_row *vms;
@@ -115,6 +116,7 @@ sim_db_new(struct scenario *s)
 	struct db *db = mem_alloc(sizeof(*db));
 
 	db->s = s;
+	db->leases = sim_leases_new(s);
 	return db;
 }
 
@@ -401,10 +403,12 @@ rows_clear(struct rows **r)
 /* ---- the inventory */
 
 static void
-hosts_query(struct db *db, struct rows *r)
+hosts_query(struct db *db, struct rows *r, int64_t turn)
 {
 	for (size_t i = 0; i < db->s->host_count; i++) {
 		const struct sim_host *h = &db->s->hosts[i];
+		if (!sim_lease_holds(db->leases, turn, h->id))
+			continue;
 		row_add(r);
 		cell_text(r, 0, "h");
 		cell_number(r, 1, h->id);
@@ -647,7 +651,7 @@ devices_query(const struct db *db, struct rows *r, const struct vm_row *v, bool 
 }
 
 static void
-inventory_query(struct db *db, struct rows *r)
+inventory_query(struct db *db, struct rows *r, int64_t turn)
 {
 	tables_sort(db);
 	for (size_t i = 0; i < db->vm_count; i++) {
@@ -655,7 +659,7 @@ inventory_query(struct db *db, struct rows *r)
 		const struct lifetime *b = run_begin_of(db, v->rid);
 		const struct lifetime *l = lifetime_newest(db, v->rid, INT64_MAX);
 		bool fresh = b == NULL || strcmp(b->open_reason, "adopted") != 0;
-		if (v->removed)
+		if (v->removed || !sim_lease_holds(db->leases, turn, v->host))
 			continue;
 		row_add(r);
 		cell_text(r, 0, "v");
@@ -784,7 +788,8 @@ enum {
 	AT_SAMPLES = 24,
 	AT_RESETS,
 	AT_SIMULATED,
-	AT_GAUGES
+	AT_GAUGES,
+	AT_TURN = 33
 };
 
 static bool
@@ -801,7 +806,8 @@ window_check(struct window *w, const char *const *v, struct err *e)
 {
 	struct instant t[3];
 
-	if (!not_null(v, 0, AT_RAW, e) || !not_null(v, AT_SAMPLES, AT_GAUGES, e))
+	if (!not_null(v, 0, AT_RAW, e) || !not_null(v, AT_SAMPLES, AT_GAUGES, e) ||
+	    !not_null(v, AT_TURN, VALUES, e))
 		return false;
 	for (size_t i = 0; i < VALUES; i++) {
 		if (i == AT_VCPUS && v[i] != NULL && !list_of_integers(v[i], e))
@@ -885,6 +891,238 @@ window_put(struct db *db, const struct window *w, const char *const *v)
 	*at = old;
 }
 
+/* ---- rows that come late: usage_window_late() of sql/070-collectors.sql */
+
+/* A row of the table, its values apart. */
+struct apart {
+	struct window *w;
+	char *copy;
+	const char *v[VALUES];
+};
+
+static size_t
+apart_all(const struct resource *res, struct apart **out,
+    const char *const *const **values)
+{
+	size_t n = 0;
+	const char *const **list;
+
+	for (const struct window *w = res->windows; w != NULL; w = w->next)
+		n++;
+	*out = mem_array(n, sizeof(**out));
+	list = mem_array(n, sizeof(*list));
+	n = 0;
+	for (struct window *w = res->windows; w != NULL; w = w->next, n++) {
+		(*out)[n].w = w;
+		(*out)[n].copy = mem_strdup(w->line);
+		(void)line_split((*out)[n].copy, (char **)(uintptr_t)(*out)[n].v, VALUES);
+		list[n] = (*out)[n].v;
+	}
+	*values = list;
+	return n;
+}
+
+static void
+apart_free(struct apart *all, size_t count, const char *const *const *values)
+{
+	for (size_t i = 0; i < count; i++)
+		free(all[i].copy);
+	free(all);
+	free((void *)(uintptr_t)values);
+}
+
+/* usage_run_over() */
+static bool
+run_over(struct db *db, const struct window *n, const char *const *v,
+    const struct apart *all, size_t count)
+{
+	const struct vm_row *vm = vm_find(db, number(v[AT_VM]));
+	const int64_t long_ago = db->now - 20 * INT64_C(1000000);
+	const struct lifetime *l;
+	size_t length = vm != NULL ? strlen(vm->epoch) : 0;
+
+	if (!sim_leases_clean(db->leases, db->now - 10 * INT64_C(1000000), db->now))
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (all[i].w->through > n->through && all[i].w->through < long_ago &&
+		    strcmp(all[i].v[AT_EPOCH], v[AT_EPOCH]) != 0)
+			return true;
+	tables_sort(db);
+	l = lifetime_newest(db, number(v[AT_VM]), INT64_MAX);
+	if (l == NULL)
+		return true;
+	if (l->from >= long_ago || (l->to != NEVER && l->to >= long_ago))
+		return false;
+	return (l->to != NEVER && strncmp(l->close_reason, "paused", 6) != 0) ||
+	    vm == NULL || strncmp(v[AT_EPOCH], vm->epoch, length) != 0 ||
+	    v[AT_EPOCH][length] != '/';
+}
+
+/* With its sums replaced, and where its window lies. */
+static void
+late_write(struct db *db, struct window *n, const char *const *v, const int64_t *sums)
+{
+	const char *values[VALUES];
+	char text[SIM_FIELDS][24];
+
+	memcpy(values, v, sizeof(values));
+	for (size_t f = 0; f < SIM_FIELDS; f++) {
+		(void)snprintf(text[f], sizeof(text[f]), "%lld", (long long)sums[f]);
+		values[AT_SUMS + f] = text[f];
+	}
+	window_put(db, n, values);
+}
+
+static void
+window_shorten(struct window *w, const char *const *v, int64_t to)
+{
+	char *line;
+
+	if (w->to <= to || w->through > to)
+		return;
+	w->to = to;
+	line = window_line(w, v, v[AT_SIMULATED][0] == 't');
+	free(w->line);
+	w->line = line;
+}
+
+struct late {
+	struct db *db;
+	struct window n;
+	const char *const *v;
+	struct apart *all;
+	size_t count;
+	struct apart *own;
+	int64_t adds[SIM_FIELDS];
+	bool live;
+};
+
+/* False: there is no room for it between two rows, and *into is the first of them. */
+static bool
+late_place(struct late *l, const struct apart **into)
+{
+	const struct apart *all = l->all;
+	struct window *n = &l->n;
+	const struct apart *before = NULL;
+	const struct window *after = NULL;
+
+	for (size_t i = 0; i < l->count; i++) {
+		struct window *w = all[i].w;
+		if (w->through < n->through &&
+		    (before == NULL || w->through > before->w->through))
+			before = &all[i];
+		if (w->through > n->through && (after == NULL || w->from < after->from))
+			after = w;
+	}
+	if (!l->live && before != NULL && before->w->to > n->from)
+		n->from = before->w->to < n->through ? before->w->to : n->through - 1;
+	if (l->own != NULL)
+		n->from = n->through - 1;
+	*into = before;
+	if (!l->live && after != NULL && before != NULL && after->from < n->through &&
+	    strcmp(before->v[AT_EPOCH], l->v[AT_EPOCH]) == 0)
+		return false;
+	if (before != NULL)
+		window_shorten(before->w, before->v, n->from);
+	if (after != NULL && after->from < n->to)
+		n->to = after->from > n->through ? after->from : n->through;
+	return true;
+}
+
+/* A row with its counters moved on by what another adds. */
+static void
+late_merge(const struct apart *into, const char *const *v, const int64_t *adds)
+{
+	const char *values[VALUES];
+	char text[SIM_FIELDS][24];
+	char *line;
+
+	memcpy(values, into->v, sizeof(values));
+	for (size_t f = 0; f < SIM_FIELDS; f++) {
+		(void)snprintf(text[f], sizeof(text[f]), "%lld",
+		    (long long)(number(into->v[AT_SUMS + f]) + adds[f]));
+		values[AT_SUMS + f] = text[f];
+		values[AT_RAW + f] = v[AT_RAW + f];
+	}
+	line = window_line(into->w, values, values[AT_SIMULATED][0] == 't');
+	free(into->w->line);
+	into->w->line = line;
+}
+
+static bool
+all_zero(const int64_t *adds)
+{
+	for (size_t f = 0; f < SIM_FIELDS; f++)
+		if (adds[f] != 0)
+			return false;
+	return true;
+}
+
+static const char *
+late_take(struct late *l)
+{
+	const char *turn = l->v[AT_TURN];
+	const struct apart *into = NULL;
+	bool resets = number(l->v[AT_RESETS]) > 0;
+	bool same = l->own != NULL && strcmp(l->own->v[AT_TURN], turn) == 0;
+	bool ours = same && l->n.through <= l->own->w->to;
+
+	if ((same && l->own->w->through >= l->n.through) ||
+	    (!l->live && all_zero(l->adds)))
+		return "covered";
+	if (!l->live && !run_over(l->db, &l->n, l->v, l->all, l->count))
+		return "waits";
+	for (size_t f = 0; ours && !resets && f < SIM_FIELDS; f++)
+		l->adds[f] += number(l->own->v[AT_SUMS + f]);
+	if (ours && l->own->w->to < l->n.to)
+		l->n.to = l->own->w->to;
+	if (!ours && !late_place(l, &into)) {
+		late_merge(into, l->v, l->adds);
+		return "taken";
+	}
+	late_write(l->db, &l->n, l->v, l->adds);
+	return "taken";
+}
+
+/* A row of ours ends where the one that follows it begins. */
+static void
+late_cut(struct late *l)
+{
+	if (l->own != NULL && strcmp(l->own->v[AT_TURN], l->v[AT_TURN]) == 0 &&
+	    l->own->w->through <= l->n.through)
+		window_shorten(l->own->w, l->own->v, l->n.to);
+}
+
+static bool
+late_put(struct db *db, const char *const *v, const char **answer, struct err *e)
+{
+	struct late l = { .db = db, .v = v };
+	const char *const *const *values;
+	bool unsure;
+	bool others = false;
+
+	if (!window_check(&l.n, v, e))
+		return false;
+	l.live = sim_lease_live(db->leases, number(v[AT_TURN]));
+	l.count = apart_all(resource_of(db, l.n.rid), &l.all, &values);
+	for (size_t i = 0; i < l.count; i++) {
+		if (l.all[i].w->from == l.n.from && l.all[i].w->account == l.n.account)
+			l.own = &l.all[i];
+		others = others ||
+		    (strcmp(l.all[i].v[AT_TURN], v[AT_TURN]) != 0 &&
+			l.all[i].w->through > l.n.from);
+	}
+	unsure = !l.live && others &&
+	    (number(v[AT_RESETS]) > 0 || strchr(v[AT_EPOCH], '!') != NULL);
+	if (!unsure) {
+		late_cut(&l);
+		sim_late_adds(v, values, l.count, l.adds);
+		*answer = late_take(&l);
+	}
+	apart_free(l.all, l.count, values);
+	return !unsure || refuse(e, "its counter fell while another counted it too");
+}
+
 /* ---- gaps and refusals: by their keys */
 
 static struct noted *
@@ -962,7 +1200,7 @@ answered(const struct db *db, struct err *e)
 }
 
 static bool
-write_check(unsigned stmt, const char *const *v, struct err *e)
+write_check(struct db *db, unsigned stmt, const char *const *v, struct err *e)
 {
 	struct window w;
 	struct instant t[2];
@@ -971,6 +1209,38 @@ write_check(unsigned stmt, const char *const *v, struct err *e)
 		return window_check(&w, v, e);
 	if (stmt == STMT_METER_GAP_PUT)
 		return gap_check(v, t, e);
+	if (stmt == STMT_METER_FENCE)
+		return sim_lease_fence(db->leases, number(v[0]), v[1], e);
+	return true;
+}
+
+/* What answers with a row of its own, and may refuse. */
+static bool
+lease_do(struct db *db, unsigned stmt, const char *const *v, struct rows *r,
+    struct err *e)
+{
+	int64_t out[6] = { 0 };
+	const char *answer = "";
+	bool ok = true;
+
+	if (stmt == STMT_METER_BEAT)
+		ok = sim_lease_beat(db->leases, v, db->now, out, e);
+	else if (stmt == STMT_METER_TAKE)
+		ok = sim_lease_take(db->leases, v, db->now, out, e);
+	else if (stmt == STMT_METER_WINDOW_LATE)
+		ok = late_put(db, v, &answer, e);
+	else {
+		if (stmt == STMT_METER_GIVE)
+			sim_lease_give(db->leases, number(v[0]), v[1]);
+		return true;
+	}
+	if (!ok)
+		return false;
+	row_add(r);
+	for (size_t i = 0; i < r->columns; i++)
+		cell_number(r, i, out[i]);
+	if (stmt == STMT_METER_WINDOW_LATE)
+		cell_text(r, 0, answer);
 	return true;
 }
 
@@ -995,13 +1265,17 @@ static const size_t columns_of[] = { [STMT_METER_HOSTS] = 8,
 	[STMT_METER_CUTS] = 3,
 	[STMT_METER_INVENTORY] = 11,
 	[STMT_METER_LAST_ROWS] = VALUES,
+	[STMT_METER_BEAT] = 6,
+	[STMT_METER_TAKE] = 1,
+	[STMT_METER_FENCE] = 1,
+	[STMT_METER_WINDOW_LATE] = 1,
 	[STMT_METER_PARTITION] = 2 };
 
 static void
 query_do(struct db *db, unsigned stmt, const char *const *v, struct rows *r)
 {
 	if (stmt == STMT_METER_HOSTS)
-		hosts_query(db, r);
+		hosts_query(db, r, number(v[0]));
 	else if (stmt == STMT_METER_ZONES)
 		zones_query(db, r);
 	else if (stmt == STMT_METER_ACCOUNTS)
@@ -1009,7 +1283,7 @@ query_do(struct db *db, unsigned stmt, const char *const *v, struct rows *r)
 	else if (stmt == STMT_METER_CUTS)
 		cuts_query(db, r);
 	else if (stmt == STMT_METER_INVENTORY)
-		inventory_query(db, r);
+		inventory_query(db, r, number(v[0]));
 	else if (stmt == STMT_METER_LAST_ROWS)
 		last_rows_query(db, r, v[0]);
 }
@@ -1022,12 +1296,12 @@ db_query(struct db *db, unsigned stmt, size_t unused_count unused,
 
 	if (away(db, e))
 		return false;
-	if (!write_check(stmt, values, e))
+	if (!write_check(db, stmt, values, e))
 		return false;
 	write_do(db, stmt, values);
 	r = rows_new(stmt < ARRAY_LEN(columns_of) ? columns_of[stmt] : 0);
 	query_do(db, stmt, values, r);
-	if (!answered(db, e)) {
+	if (!lease_do(db, stmt, values, r, e) || !answered(db, e)) {
 		rows_free(r);
 		return false;
 	}
@@ -1100,7 +1374,7 @@ db_pipeline_run(struct db *db, uint64_t *affected, struct err *e)
 	if (affected != NULL)
 		*affected = db->staged_count;
 	for (size_t i = 0; ok && i < db->staged_count; i++)
-		ok = write_check(db->staged[i].stmt,
+		ok = write_check(db, db->staged[i].stmt,
 		    (const char *const *)(uintptr_t)db->staged[i].values, e);
 	for (size_t i = 0; ok && i < db->staged_count; i++)
 		write_do(db, db->staged[i].stmt,

@@ -134,6 +134,15 @@ BREACHES = {
     "lifetime_without_size": [
         "update lifetime set vcpus = null where kind = 'running'", "update lifetime set memory_bytes = 0 where kind = 'allocated'",
         "update lifetime set size_bytes = null where kind = 'volume'", "update lifetime set sockets = null where kind = 'host'"],
+    "collector_hosts": [
+        "update collector set expires = now() + interval '1 hour', started = now() - interval '2 minutes'; "
+        "update host set created = now() - interval '2 minutes' where id = 900",
+        "update collector set expires = now() + interval '1 hour', started = now() - interval '2 minutes'; update host set created = now() "
+        "- interval '2 minutes'; insert into host_lease select id, 0, now() - interval '2 minutes' from host on conflict do nothing",
+        "update collector set expires = now() + interval '1 hour', started = now() - interval '2 minutes'; "
+        "insert into collector select 'gone', nextval('collector_turn'), false, '', '', now(), now(), now() - interval '2 minutes', 1, now(); "
+        "update host set created = now() - interval '2 minutes'; "
+        "insert into host_lease select h.id, c.turn, now() - interval '2 minutes' from host h, collector c where c.name = 'gone'"],
     "window_bounds": [
         "update usage_window set window_to = window_to + interval '1 second' where resource_kind = 'volume'",
         "update usage_window set through = window_from where raw_cpu_ns = 1700",

@@ -11,7 +11,7 @@ ROLES = ("provision", "meter", "billing", "snmp", "web")
 # May change in every way, by the roles that its rights name: they say what is, not what was.
 PRESENT = {"domain", "account", "app_user", "session", "zone", "host", "host_contact", "offering", "template",
            "vm", "vm_guest", "volume", "nic", "job", "lease", "alarm", "delivery", "tariff", "schema_migration",
-           "meter_refused", "meter_grain", "host_pool", "host_network", "host_cell", "issuer", "billing_terms", "billing_trouble", "budget",
+           "meter_refused", "meter_grain", "collector", "host_lease", "host_pool", "host_network", "host_cell", "issuer", "billing_terms", "billing_trouble", "budget",
            "storage_pool", "disk_offering", "template_copy", "snapshot", "snapshot_policy", "vm_snapshot", "network",
            "tag", "key_pair", "pod", "cluster", "affinity_group", "affinity_member",
            "resource_kind", "resource_limit", "project", "project_member", "usage_sum", "usage_sum_run", "disk_left"}
@@ -19,7 +19,7 @@ PRESENT = {"domain", "account", "app_user", "session", "zone", "host", "host_con
 DELETE = {("web", "session"), ("web", "usage_right"), ("billing", "meter_grain"), ("web", "tag"), ("web", "key_pair"), ("web", "snapshot_policy"),
           ("web", "affinity_group"), ("web", "affinity_member"), ("web", "resource_limit"),
           ("web", "project_member"), ("web", "domain"), ("provision", "affinity_member"),
-          ("provision", "snapshot_policy"), ("provision", "template_copy"), ("provision", "disk_left"),
+          ("provision", "snapshot_policy"), ("provision", "template_copy"), ("provision", "disk_left"), ("meter", "host_lease"),
           # A cache of what stands in usage_window, and notes of what it lacks.
           ("billing", "usage_sum"), ("billing", "usage_sum_run"), ("billing", "usage_touched")} | {
           (r, "lease") for r in ("provision", "meter", "billing", "snmp")}

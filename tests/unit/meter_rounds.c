@@ -18,7 +18,7 @@
 #define HOST_UUID "0b8e4f3c-0000-4000-8000-000000000001"
 #define BEGIN (INT64_C(1700000000) * NS_PER_S) /* 22:13:20 UTC */
 #define STEP (10 * NS_PER_S)
-enum { GUESTS = 4, QUESTIONS = 64, ROWS = 4096, VALUES = 33 };
+enum { GUESTS = 4, QUESTIONS = 64, ROWS = 4096, VALUES = 34 };
 enum {
 	VALUE_FROM = 2,
 	VALUE_TO,
@@ -65,6 +65,13 @@ struct world {
 	bool frozen, away;  /* the database: silent, or refusing every job */
 	const char *refuse; /* rows with that in them */
 	const char *zone;
+	/* leases: the turn that the tables have; hosts too many; rows told to come late
+	 */
+	int64_t turn;
+	size_t surplus, collectors, late, given;
+	bool taken;         /* another has the host */
+	bool renamed;       /* another process has our name */
+	bool waits;         /* late rows are told to come again */
 	bool swapped;       /* the disks of the first two guests, each on the other */
 	int owner;          /* of the third guest; the others belong to 7 */
 	int64_t booted;     /* the host */
@@ -311,6 +318,11 @@ snapshot(const struct world *w)
 {
 	struct buf b = BUF_INIT;
 
+	buf_printf(&b, "t\t%lld\n", (long long)w->turn);
+	if (w->taken) {
+		buf_puts(&b, "end\n");
+		return buf_take(&b);
+	}
 	buf_printf(&b, "h\t1\t" HOST_UUID "\tkvm1\tqemu:///x\tf\t%s\t\\N\n",
 	    w->cpu_total);
 	if (w->zone != NULL)
@@ -412,11 +424,39 @@ rows_put(struct world *w, struct store_job *job)
 		if (r->kind == STORE_CONTACT_OK)
 			(void)snprintf(w->cpu_total, sizeof(w->cpu_total), "%s",
 			    strrchr(r->line, '\t') + 1);
+		w->late += r->kind == STORE_LATE;
+		r->waits = r->kind == STORE_LATE && w->waits;
 		w->gaps += r->kind == STORE_GAP;
 		w->gaps_blocked += r->kind == STORE_GAP &&
 		    strstr(r->line, "its guest's control channel was taken") != NULL;
 		w->sampled += r->kind == STORE_SAMPLED;
 	}
+}
+
+/* As collector_beat() and collector_fence() have it. */
+static bool
+lease_run(struct world *w, struct store_job *job)
+{
+	struct store_lease *l = &job->lease;
+
+	if (w->renamed || (job->what == STORE_WRITE && l->turn != w->turn)) {
+		job->ok = false;
+		job->lost = true;
+		(void)err_set(&job->e, ERR_CONFLICT, "the turn is over");
+		return false;
+	}
+	if (job->what == STORE_GIVE) {
+		w->given++;
+		w->taken = true;
+		w->surplus = 0;
+	}
+	if (job->what != STORE_BEAT)
+		return true;
+	l->turn = w->turn;
+	l->known = l->alive = w->collectors;
+	l->held = w->taken ? 0 : 1;
+	l->surplus = w->surplus;
+	return true;
 }
 
 static void
@@ -430,6 +470,8 @@ database_run(struct world *w)
 	job->ok = !w->away;
 	if (w->away)
 		(void)err_set(&job->e, ERR_GONE, "database: away");
+	else if (!lease_run(w, job) || job->what == STORE_BEAT || job->what == STORE_GIVE)
+		;
 	else if (job->what == STORE_READ)
 		job->text = snapshot(w);
 	else if (job->what == STORE_LAST)
@@ -463,7 +505,8 @@ status(void *unused_context unused, const char *unused_text unused)
 static void
 collector_start(struct world *w)
 {
-	const struct meter_settings settings = { STEP, 60 * NS_PER_S, 5 * NS_PER_S };
+	const struct meter_settings settings = { STEP, 60 * NS_PER_S, 5 * NS_PER_S,
+		"kvm1", "kvm1", "1:1" };
 	const struct meter_ports ports = { w, ask, progress, abandon, forget, store,
 		alert, status };
 	struct err e = ERR_INIT;
@@ -529,6 +572,8 @@ world_new(void)
 	assert_non_null(mkdtemp(w->folder));
 	w->now = BEGIN;
 	w->owner = 7;
+	w->turn = 1;
+	w->collectors = 1;
 	w->booted = BEGIN - 5000 * NS_PER_S;
 	(void)snprintf(w->cpu_total, sizeof(w->cpu_total), "\\N");
 	for (size_t i = 0; i < GUESTS; i++) {
@@ -952,6 +997,141 @@ who_asks_for_a_sample_is_told_when_it_is_in(void **unused_state unused)
 	world_free(w);
 }
 
+/* ---- leases */
+
+static void
+who_was_replaced_asks_nobody_and_its_rows_come_late(void **unused_state unused)
+{
+	struct world *w = world_new();
+	size_t rows;
+
+	run_for(w, 600);
+	w->away = true; /* for us alone */
+	run_for(w, 600);
+	w->away = false;
+	w->turn = 2; /* another took the host meanwhile */
+	w->taken = true;
+	w->collectors = 2;
+	rows = w->row_count;
+	run_for(w, 2);
+	w->guests[0].last_fast = w->guests[0].worst_fast = 0;
+	run_for(w, 60);
+	assert_true(w->guests[0].last_fast == 0); /* nobody was asked */
+	assert_true(w->late >= 8);                /* four guests and their disks */
+	assert_int_equal(w->row_count, rows); /* none was written as if it were ours */
+	rows = w->late;
+	run_for(w, 120);
+	assert_int_equal(w->late, rows); /* once said is enough */
+	world_free(w);
+}
+
+static void
+late_rows_that_wait_are_kept_over_a_restart(void **unused_state unused)
+{
+	struct world *w = world_new();
+	size_t late;
+
+	run_for(w, 600);
+	w->away = true;
+	run_for(w, 60);
+	collector_kill(w);
+	w->away = false;
+	w->turn = 2;
+	w->taken = w->waits = true;
+	w->collectors = 2;
+	collector_start(w);
+	run_for(w, 120);
+	late = w->late;
+	assert_true(late >= 16); /* again and again */
+	collector_kill(w);
+	w->waits = false;
+	collector_start(w);
+	run_for(w, 30);
+	assert_true(w->late >= late + 8);
+	late = w->late;
+	run_for(w, 120);
+	assert_int_equal(w->late, late);
+	world_free(w);
+}
+
+static void
+a_host_too_many_is_given_away_when_all_of_it_is_written(void **unused_state unused)
+{
+	struct world *w = world_new();
+	uint64_t seen;
+
+	run_for(w, 605);
+	w->surplus = 1;
+	w->collectors = 2;
+	run_for(w, 10);
+	assert_int_equal(w->given, 1);
+	seen = cpu_of(&w->guests[0], w->guests[0].last_fast);
+	assert_true(sum_of(w, 100, VALUE_CPU) == seen);
+	w->guests[0].last_fast = 0;
+	run_for(w, 60);
+	assert_true(w->guests[0].last_fast == 0);
+	assert_int_equal(w->late, 0); /* our turn goes on */
+	world_free(w);
+}
+
+static void
+a_host_is_not_given_away_while_the_database_is_away(void **unused_state unused)
+{
+	struct world *w = world_new();
+
+	run_for(w, 600);
+	w->surplus = 1;
+	run_for(w, 1);
+	w->away = true;
+	run_for(w, 10);
+	w->guests[0].last_fast = w->guests[0].worst_fast = 0;
+	run_for(w, 600);
+	assert_int_equal(w->given, 0);
+	assert_true(w->guests[0].worst_fast <= STEP + NS_PER_S);
+	world_free(w);
+}
+
+static void
+of_two_of_one_name_the_earlier_is_idle(void **unused_state unused)
+{
+	struct world *w = world_new();
+
+	run_for(w, 600);
+	w->renamed = true;
+	run_for(w, 5);
+	w->guests[0].last_fast = 0;
+	run_for(w, 60);
+	assert_true(w->guests[0].last_fast == 0);
+	world_free(w);
+}
+
+static void
+what_follows_a_row_of_another_turn_begins_with_the_first_look(void **unused_state unused)
+{
+	struct world *w = world_new();
+	int64_t from;
+	struct err e = ERR_INIT;
+	struct instant t = { 0 };
+
+	run_for(w, 600);
+	collector_kill(w);
+	w->turn = 2;
+	w->collectors = 2;
+	from = w->now;
+	collector_start(w);
+	run_for(w, 300);
+	assert_cpu(w, 0, cpu_of(&w->guests[0], w->now));
+	for (size_t i = 0; i < w->row_count; i++) {
+		const char *line = w->rows[i].line;
+		if (store_turn(line) != 2)
+			continue;
+		assert_true(instant_parse(&t, value(line, VALUE_FROM), &e));
+		assert_true(t.ns >= from);
+	}
+	assert_true(t.ns != 0);
+	world_free(w);
+}
+
 int
 main(void)
 {
@@ -973,6 +1153,13 @@ main(void)
 		cmocka_unit_test(local_hours_cut_the_windows),
 		cmocka_unit_test(a_row_ends_where_its_resource_is_handed_over),
 		cmocka_unit_test(who_asks_for_a_sample_is_told_when_it_is_in),
+		cmocka_unit_test(who_was_replaced_asks_nobody_and_its_rows_come_late),
+		cmocka_unit_test(late_rows_that_wait_are_kept_over_a_restart),
+		cmocka_unit_test(a_host_too_many_is_given_away_when_all_of_it_is_written),
+		cmocka_unit_test(a_host_is_not_given_away_while_the_database_is_away),
+		cmocka_unit_test(of_two_of_one_name_the_earlier_is_idle),
+		cmocka_unit_test(
+		    what_follows_a_row_of_another_turn_begins_with_the_first_look),
 	};
 
 	log_open("meter_rounds", LOG_TO_STDERR, LOG_LVL_ERROR);

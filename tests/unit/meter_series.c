@@ -50,10 +50,10 @@ new_run_reset_and_late_reading(void **unused_state unused)
 	read_at(&s, HOUR + 10, "h/1", 1000, NULL, 0);
 	read_at(&s, HOUR + 5, "h/1", 400, NULL, 0); /* late: changes nothing */
 	assert_true(s.counter[0].sum == 1000 && s.counter[0].raw == 1000);
-	read_at(&s, HOUR + 20, "h/2", 300, NULL, 0); /* another run */
-	assert_true(s.counter[0].sum == 1300 && s.resets == 0);
+	read_at(&s, HOUR + 20, "h/2", 300, NULL, 0); /* another run: another row */
+	assert_true(s.counter[0].sum == 300 && s.resets == 0);
 	read_at(&s, HOUR + 30, "h/2", 100, NULL, 0); /* went down within its run */
-	assert_true(s.counter[0].sum == 1400 && s.resets == 1);
+	assert_true(s.counter[0].sum == 400 && s.resets == 1);
 	series_done(&s);
 }
 
@@ -82,7 +82,8 @@ windows_telescope_over_hours(void **unused_state unused)
 
 	for (int64_t i = 1; i <= 50; i++) {
 		int64_t t = i * (HOUR / 7);
-		if (series_full(&s, (struct instant){ t }))
+		struct series_reading r = { .at = { t }, .epoch = "h/1" };
+		if (series_full(&s, &r))
 			total += s.counter[0].sum;
 		read_at(&s, t, "h/1", (uint64_t)(i * i), NULL, 0);
 	}
@@ -155,6 +156,40 @@ vcpus_that_answer_late_are_no_history_of_ours(void **state)
 	series_done(&s);
 }
 
+static void
+a_row_is_of_one_run(void **unused_state unused)
+{
+	struct series s = { .fresh = true };
+	struct series_reading r = { .at = { HOUR + 20 * NS_PER_S }, .epoch = "h/2" };
+
+	read_at(&s, HOUR + 10 * NS_PER_S, "h/1", 1000, NULL, 0);
+	assert_true(series_full(&s, &r));
+	series_end(&s, &r);
+	assert_true(s.to.ns == r.at.ns - NS_PER_US && s.counter[0].sum == 1000);
+	read_at(&s, r.at.ns, "h/2", 300, NULL, 0);
+	assert_true(s.from.ns == r.at.ns - NS_PER_US && s.to.ns == 2 * HOUR);
+	assert_true(s.counter[0].sum == 300);
+	series_done(&s);
+}
+
+static void
+nothing_is_added_to_a_row_of_another_turn(void **unused_state unused)
+{
+	struct series s = { .fresh = true };
+	struct series_reading r = { .at = { HOUR + 20 * NS_PER_S }, .epoch = "h/1" };
+
+	read_at(&s, HOUR + 10 * NS_PER_S, "h/1", 1000, NULL, 0);
+	assert_false(series_full(&s, &r));
+	s.foreign = true;
+	assert_true(series_full(&s, &r));
+	series_end(&s, &r);
+	assert_true(s.to.ns == r.at.ns - NS_PER_US && s.counter[0].sum == 1000);
+	read_at(&s, r.at.ns, "h/1", 1300, NULL, 0);
+	assert_true(s.from.ns == r.at.ns - NS_PER_US && s.counter[0].sum == 300);
+	assert_false(s.foreign);
+	series_done(&s);
+}
+
 int
 main(void)
 {
@@ -165,6 +200,8 @@ main(void)
 		cmocka_unit_test(new_run_reset_and_late_reading),
 		cmocka_unit_test(vcpus_come_and_go_without_doubling),
 		cmocka_unit_test(windows_telescope_over_hours),
+		cmocka_unit_test(a_row_is_of_one_run),
+		cmocka_unit_test(nothing_is_added_to_a_row_of_another_turn),
 		cmocka_unit_test(a_new_owner_goes_on_from_the_same_counter),
 		cmocka_unit_test(a_disk_has_its_counters_and_the_text_of_its_guests_run),
 	};
