@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plants each defect of mutants/*.patch in a scratch copy of its file and sees that seeds find it:
-a simulator that finds nothing proves nothing."""
+a simulator that finds nothing proves nothing.  Those of leases (lease-*) are for collectors side by side."""
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -13,17 +13,18 @@ from recipe import Recipe
 PATCHES = Path(__file__).resolve().parent / "mutants"
 
 
-def hunt(program, seeds):
+def hunt(program, seeds, together):
     """The case or seed that finds it first, and its complaint; or None."""
     import sim      # which runs us too
     for f in sim.cases():
         v = sim.verdict(scenario.parse(Path(f).read_text()), program)
         if v.complaints:
             return f"case {Path(f).stem}", v.complaints[0]
+    play_one, kind = (sim.one_together, "together:") if together else (sim.one, "")
     for seed in range(seeds):
-        complaints = sim.one(seed, program)[1]
+        complaints = play_one(seed, program)[1]
         if complaints:
-            return f"seed {seed}", complaints[0]
+            return f"seed {kind}{seed}", complaints[0]
     return None
 
 
@@ -32,7 +33,7 @@ def one(recipe, patch, seeds):
     begun = time.monotonic()
     try:
         with tempfile.TemporaryDirectory(prefix="jeoul-mutant-") as folder:
-            found = hunt(recipe.build(patch, folder), seeds)
+            found = hunt(recipe.build(patch, folder), seeds, patch.stem.startswith("lease-"))
     except RuntimeError as e:
         return False, f"FAILED: {patch.stem}: can't be planted:\n  " + str(e).replace("\n", "\n  ")
     took = time.monotonic() - begun

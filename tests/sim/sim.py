@@ -5,6 +5,7 @@
   sim.py soak-sim                                   what make soak runs
   sim.py mutants [NAME...]                          whether seeds find each planted defect
   sim.py run [--jobs N] FIRST COUNT                 seeds FIRST to FIRST+COUNT-1
+  sim.py together FIRST COUNT                       the same of collectors side by side (a seed: together:SEED)
   sim.py file FILE...                               scenarios as text (cases/*.sim)
   sim.py outage [GUESTS]                            database away, two deaths: the same totals
   sim.py month [GUESTS [STEP]]                      a month of a crowd with all troubles
@@ -27,6 +28,7 @@ import mutants  # noqa: E402
 import oracle  # noqa: E402
 import scenario  # noqa: E402
 import shrink  # noqa: E402
+import together  # noqa: E402
 
 TOP = HERE.parent.parent
 PLAY = os.environ.get("SIM_PLAY") or str(TOP / os.environ.get("BUILD", "build") / "sim/play")
@@ -55,12 +57,12 @@ def verdict(s, program=None):
         v = oracle.Verdict()
         v.say(f"the driver ends with status {status}: {err[-500:]}")
         return v
-    return oracle.judge(s, out)
+    return (together if s.settings.get("collectors", 1) > 1 else oracle).judge(s, out)
 
 
-def one(seed, program=None):
+def one(seed, program=None, maker=make):
     begun = time.process_time()
-    v = verdict(make.make(seed), program)
+    v = verdict(maker.make(seed), program)
     return seed, v.complaints[:1], v.rows, v.readings, v.gaps, time.process_time() - begun
 
 
@@ -71,18 +73,24 @@ def tell(name, complaints, again):
     print(f"  again: {again}")
 
 
-def run_seeds(first, count, jobs):
+def one_together(seed, program=None):
+    return one(seed, program, together)
+
+
+def run_seeds(first, count, jobs, play_one=one):
     passed = failed = rows = readings = gaps = 0
     begun = time.monotonic()
     with ProcessPoolExecutor(jobs) as pool:
-        for r in pool.map(one, range(first, first + count), chunksize=4):
+        for r in pool.map(play_one, range(first, first + count), chunksize=4):
             seed, complaints = r[:2]
             passed, failed = passed + (not complaints), failed + bool(complaints)
             rows, readings, gaps = rows + r[2], readings + r[3], gaps + r[4]
             if complaints and failed <= 5:
-                tell(f"seed {seed}", complaints, f"tests/sim/sim.py shrink {seed}")
+                name = f"together:{seed}" if play_one is one_together else str(seed)
+                tell(f"seed {name}", complaints, f"tests/sim/sim.py shrink {name}")
     took = time.monotonic() - begun
-    print(f"# {count} seeds from {first}: {rows} windows, {readings} readings of resources, "
+    kind = "seeds of collectors side by side" if play_one is one_together else "seeds"
+    print(f"# {count} {kind} from {first}: {rows} windows, {readings} readings of resources, "
           f"{gaps} gaps in {took:.1f} s")
     return passed, failed
 
@@ -147,6 +155,8 @@ def soak(jobs):
 
 
 def load(what):
+    if what.startswith("together:"):
+        return together.make(int(what.split(":")[1]))
     return make.make(int(what)) if what.isdigit() else scenario.parse(Path(what).read_text())
 
 
@@ -156,10 +166,11 @@ def main():
     for name in ("check", "soak-sim"):
         sub.add_parser(name)
     sub.add_parser("mutants").add_argument("names", nargs="*")
-    run = sub.add_parser("run")
-    run.add_argument("--jobs", type=int, default=os.cpu_count())
-    run.add_argument("first", type=int)
-    run.add_argument("count", type=int)
+    for name in ("run", "together"):
+        run = sub.add_parser(name)
+        run.add_argument("--jobs", type=int, default=os.cpu_count())
+        run.add_argument("first", type=int)
+        run.add_argument("count", type=int)
     sub.add_parser("outage").add_argument("guests", type=int, nargs="?", default=10000)
     crowd = sub.add_parser("month")
     crowd.add_argument("guests", type=int, nargs="?", default=1000)
@@ -183,6 +194,7 @@ def main():
     parts = {"check": lambda: check(jobs), "soak-sim": lambda: soak(jobs),
              "mutants": lambda: [mutants.run_all(jobs, names=a.names)],
              "run": lambda: [run_seeds(a.first, a.count, a.jobs)],
+             "together": lambda: [run_seeds(a.first, a.count, a.jobs, one_together)],
              "outage": lambda: [run_outage(a.guests)],
              "month": lambda: [run_month(a.guests, a.step)],
              "file": lambda: [run_files(a.files)]}[a.what]
