@@ -342,6 +342,40 @@ check_hosts(struct doctor *d)
 	json_free(doc);
 }
 
+/* One that is gone is replaced by the others: worth a look, no failure. */
+static void
+check_collectors(struct doctor *d)
+{
+	struct json *doc = NULL;
+	struct err e = ERR_INIT;
+	char found[160];
+
+	(void)count_rows(d, "listCollectors", &doc, &e);
+	for (const struct jval *r =
+		 json_first(json_get(doc != NULL ? client_body(doc) : NULL, "collector"));
+	     r != NULL; r = json_next(r)) {
+		char check[160];
+		const char *state = json_text(json_get(r, "state"));
+		const char *seen = json_text(json_get(r, "lastseen"));
+		int64_t hosts = 0;
+		bool up = state != NULL && strcmp(state, "Up") == 0;
+		if (!json_i64(&hosts, json_get(r, "hosts"), &e))
+			hosts = 0;
+		(void)snprintf(check, sizeof(check), "collector %.128s",
+		    json_text(json_get(r, "name")));
+		if (up)
+			(void)snprintf(found, sizeof(found), "asks %lld hosts",
+			    (long long)hosts);
+		else
+			(void)snprintf(found, sizeof(found), "is gone since %s",
+			    seen != NULL ? seen : "long");
+		verdict(d, check, up ? FINE : WARN, found,
+		    "start jeoul-meter there again; what is on its disk only is counted "
+		    "then");
+	}
+	json_free(doc);
+}
+
 static void
 check_api(struct doctor *d)
 {
@@ -355,6 +389,7 @@ check_api(struct doctor *d)
 	verdict(d, "API key", FINE, "there", "");
 	check_list(d, "hosts", "listHosts", false, "jeoul host add qemu:///system");
 	check_hosts(d);
+	check_collectors(d);
 	check_list(d, "virtual machines", "listVirtualMachines", false,
 	    "jeoul vm create, or wait for adoption");
 	check_list(d, "price lists", "listTariffs", false,

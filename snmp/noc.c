@@ -32,6 +32,8 @@ enum query {
 	QUERY_BUDGET,
 	QUERY_FORECAST,
 	QUERY_UNBILLED,
+	QUERY_GONE,
+	QUERY_UNCOLLECTED,
 	QUERY_ACKNOWLEDGED,
 	QUERY_ACTIVE,
 	QUERY_WAITING
@@ -315,6 +317,15 @@ observe(struct noc *n, enum rule_id rule, const struct rows *r)
 	free(list);
 }
 
+/* At our own start a collector may not have given its first sign of life yet. */
+static void
+collectors_observe(struct noc *n, const struct desk_answer *answer)
+{
+	observe(n, RULE_METER_LATE, answer->rows[QUERY_LATE]);
+	observe(n, RULE_COLLECTOR_GONE, answer->rows[QUERY_GONE]);
+	observe(n, RULE_HOST_UNCOLLECTED, answer->rows[QUERY_UNCOLLECTED]);
+}
+
 static void
 acknowledged_read(struct noc *n, const struct rows *r)
 {
@@ -408,7 +419,7 @@ answered(void *context, const struct desk_answer *answer)
 		adopt(n, answer->rows[QUERY_ACTIVE], answer->rows[QUERY_WAITING]);
 	observe(n, RULE_HOST_UNREACHABLE, answer->rows[QUERY_HOST]);
 	if (settled_for(n, late_ns(n)))
-		observe(n, RULE_METER_LATE, answer->rows[QUERY_LATE]);
+		collectors_observe(n, answer);
 	observe(n, RULE_USAGE_UNRATED, answer->rows[QUERY_UNRATED]);
 	observe(n, RULE_METER_GAP, answer->rows[QUERY_GAP]);
 	observe(n, RULE_ACCOUNT_FUNDS, answer->rows[QUERY_FUNDS]);
@@ -445,6 +456,10 @@ tables_ask(struct noc *n, struct instant now)
 	(void)desk_query(&o, STMT_RULE_ACCOUNT_BUDGET);
 	(void)desk_query(&o, STMT_RULE_ACCOUNT_FORECAST);
 	(void)desk_query(&o, STMT_RULE_ACCOUNT_UNBILLED);
+	query_since(&o, STMT_RULE_COLLECTOR_GONE, now,
+	    conf_span_ns(n->conf, CONF_ALARM_HOST_AFTER));
+	query_since(&o, STMT_RULE_HOST_UNCOLLECTED, now,
+	    conf_span_ns(n->conf, CONF_ALARM_HOST_AFTER));
 	(void)desk_query(&o, STMT_ALARM_ACKNOWLEDGED);
 	if (!n->adopted) {
 		(void)desk_query(&o, STMT_ALARM_ACTIVE);

@@ -61,6 +61,10 @@ data_write(struct call *c, const char *json)
 	jout_string(&c->out, "id", call_value(c, "id"));
 	jout_string(&c->out, "kind", call_value(c, "kind"));
 	jout_raw(&c->out, "data", json);
+	if (c->graph_place.collector != NULL)
+		jout_string(&c->out, "collector", c->graph_place.collector);
+	if (c->graph_place.machine != NULL)
+		jout_string(&c->out, "machine", c->graph_place.machine);
 	jout_close(&c->out, '}');
 }
 
@@ -106,6 +110,24 @@ graph_run(struct call *c, struct err *e)
 	return true;
 }
 
+/* The files of graphs are where their host's collector runs. */
+static bool
+place_find(struct call *c, bool vm, const char *id, struct err *e)
+{
+	scoped(rows_clear) struct rows *r = NULL;
+	char here[COLLECTOR_NAME_MAX];
+
+	if (!db_query(c->db, STMT_GRAPH_PLACE, DB_ARGS(vm ? "t" : "f", id), &r, e))
+		return false;
+	if (rows_count(r) == 0 ||
+	    strcmp(rows_text(r, 0, 0), collector_name(c->web->conf, here)) == 0)
+		return true;
+	c->graph_place.collector = arena_strdup(c->arena, rows_text(r, 0, 0));
+	if (rows_text(r, 0, 1) != NULL)
+		c->graph_place.machine = arena_strdup(c->arena, rows_text(r, 0, 1));
+	return true;
+}
+
 bool
 handle_metrics(struct call *c, struct err *e)
 {
@@ -122,6 +144,8 @@ handle_metrics(struct call *c, struct err *e)
 		return false;
 	if (rows_count(r) == 0)
 		return call_not_found(c, "id", id, e);
+	if (!place_find(c, vm, id, e))
+		return false;
 	c->late = graph_run;
 	return db_run(c->db, STMT_GRAPH_WANTED, DB_ARGS(id), NULL, e);
 }

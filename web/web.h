@@ -79,6 +79,11 @@ struct call {
 		int fd; /* of the reply, when all is written */
 		uint64_t length;
 	} file;
+	/* Of a graph that a collector elsewhere draws: who and where; NULL: it is here.
+	 */
+	struct {
+		const char *collector, *machine;
+	} graph_place;
 	const char *object; /* uuid of what the call was about, for its event */
 	/* What the handler adds to the request of its job: it wins over the caller's
 	 * words. */

@@ -54,6 +54,19 @@ select h.uuid, h.name, null::text as severity,
         to_char(c.last_ok, 'YYYY-MM-DD HH24:MI:SS TZ')) as text
 from host h join host_contact c on c.host_id = h.id
 where h.removed is null and h.state = 'Up' and c.failing_since is null and c.last_ok <= $1::timestamptz
+-- name: rule_collector_gone
+-- After a day it is missed no more: it was taken away for good.
+select null::text as uuid, c.name, null::text as severity,
+    format('collector %s on %s: no sign of life since %s; if there are others they have its hosts; what is on its disk only '
+        'is counted when it is back', c.name, c.machine, to_char(c.seen, 'YYYY-MM-DD HH24:MI:SS TZ')) as text
+from collector c where c.seen <= $1::timestamptz and c.seen > now() - interval '1 day'
+-- name: rule_host_uncollected
+-- One alarm for all of them.
+select null::text as uuid, 'meter' as name, null::text as severity,
+    format('%s hosts are asked by no collector, %s among them: is jeoul-meter at work?', count(*), min(h.name)) as text
+from host h left join host_lease l on l.host_id = h.id left join collector c on c.turn = l.turn and not c.lost
+where h.removed is null and h.state <> 'Removed' and coalesce(c.expires, greatest(l.since, h.created)) <= $1::timestamptz
+having count(*) > 0
 -- name: rule_usage_unrated
 -- A tenant without any price list costs money at once; a price list that forgets something is
 -- worth a look.  What is meant to be free has the price 0.

@@ -66,6 +66,12 @@ from host_for_vm f join api_host h on h.id = f.host_uuid
 where f.vm_uuid = $1::uuid and ($2::text is null or h.name ilike '%' || $2 || '%')
 order by f.allowed and f.room desc, h.memoryallocatable - h.memoryallocated desc, h.row_id limit $3 offset $4;
 
+-- name: collector_list
+select count(*) over () as total_rows, c.* from api_collector c
+where ($1::text is null or c.name = $1) and ($2::text is null or lower(c.state) = lower($2))
+  and ($3::text is null or c.name ilike '%' || $3 || '%')
+order by c.row_id limit $4 offset $5;
+
 -- name: host_by_uri
 select id from api_host where uri = $1 and removed is null;
 
@@ -527,6 +533,10 @@ on conflict do nothing;
 -- The meter writes what it still holds in memory of this one.
 select pg_notify('jeoul_graph', $1);
 
+-- name: graph_place
+-- Whose collector draws it.
+select collector, machine from graph_place($1::boolean, $2::uuid);
+
 -- name: system_status
 select now() as now,
     coalesce((select jsonb_agg(to_jsonb(r)) from roles_connected() r), '[]') as roles,
@@ -541,6 +551,7 @@ select now() as now,
     (select count(*) from alarm where cleared_at is null) as alarms,
     (select count(*) from delivery where state = 'waiting') as undelivered,
     (select count(*) from job where state in ('pending', 'running')) as jobs,
+    (select coalesce(jsonb_object_agg(state, n), '{}') from (select state, count(*) as n from api_collector group by 1) c) as collectors,
     (select count(*) from host where simulated and removed is null) as simulated;
 
 ---------------------------------------------------------------- the first admin (as owner)

@@ -66,8 +66,23 @@ function hostTable(hosts) {
 	], hosts);
 }
 
-function drawHosts(hosts) {
-	fill(at("hosts"), hosts.length > 0 ? hostTable(hosts) : empty(t("hosts.empty"), t("hosts.empty.next")));
+function collectorTable(collectors) {
+	return table(t("collectors"), [
+		{ label: t("collector.name"), cell: (c) => c.name },
+		{ label: t("state"), cell: (c) => stateBadge(c.state) },
+		{ label: t("collector.hosts"), class: "number", cell: (c) => number(c.hosts) },
+		{ label: t("vms"), class: "number", cell: (c) => number(c.virtualmachines) },
+		{ label: t("collector.seen"), cell: (c) => ago(c.lastseen) },
+		{ label: t("collector.machine"), cell: (c) => c.machine },
+		{ label: t("collector.turn"), class: "number", cell: (c) => number(c.turn) },
+	], collectors);
+}
+
+// One collector that is well needs no table of its own.
+function drawHosts(hosts, collectors) {
+	const several = collectors.length > 1 || collectors.some((c) => c.state !== "Up");
+	fill(at("hosts"), hosts.length > 0 ? hostTable(hosts) : empty(t("hosts.empty"), t("hosts.empty.next")),
+		several ? [el("div", { id: "collectors" }, el("h3", {}, t("collectors")), collectorTable(collectors))] : []);
 }
 
 // ---- money
@@ -167,8 +182,9 @@ function drawTiles(status, hosts, vms, bills) {
 
 async function refresh(auto) {
 	const get = (path) => api("GET", path, undefined, auto);
-	const [status, hosts, vms, bills, alarms, gaps] = await Promise.all([get("status"), get("hosts"), get("virtual-machines"),
-		get("running-bills"), get("alarms?page=1&pagesize=20"), get(gapsPath)]);
+	const [status, hosts, vms, bills, alarms, gaps, collectors] = await Promise.all([get("status"), get("hosts"), get("virtual-machines"),
+		get("running-bills"), get("alarms?page=1&pagesize=20"), get(gapsPath),
+		get("collectors")]);
 	const list = vms.virtualmachine;
 	if (!graphs.shown && list.length > 0)
 		await graphs.show("vm", list.find((v) => v.state === "Running" && !v.simulated) ?? list[0]);
@@ -176,7 +192,7 @@ async function refresh(auto) {
 		await graphs.refresh(auto);
 	drawTiles(status, hosts.host, list, bills.runningbill);
 	drawVms(list);
-	drawHosts(hosts.host);
+	drawHosts(hosts.host, collectors.collector);
 	drawAlarms(alarms.alert);
 	drawGaps(at("gaps"), gaps.metergap, true);
 	await drawMoney(bills.runningbill, list, auto);

@@ -18,6 +18,14 @@ const CHARTS = [
 	{ key: "disk", series: ["rd", "wr"], format: rate, least: 1024 },
 ];
 
+// Graphs lie where the collector of their host runs.
+function elsewhere(answer) {
+	if (answer.collector === undefined)
+		return undefined;
+	const where = answer.machine ? t("chart.elsewhere.at", { machine: answer.machine }) : "";
+	return t("chart.elsewhere", { collector: answer.collector, where });
+}
+
 function colour(name) {
 	return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
@@ -217,7 +225,7 @@ export class Graphs {
 		this.place.hidden = false;
 		this.place.replaceChildren(el("div", { class: "head" }, el("h2", { id: "graph-title" }, t("chart.title", { name: row.name })),
 			el("p", { class: "hint" }, `${time(start)} – ${time(end)}`)),
-		answer.data === null ? el("p", { class: "hint" }, t("why.nograph")) : el("div", { class: "charts" }, charts.map((c) => c.node)));
+		answer.data === null ? el("p", { class: "hint" }, elsewhere(answer) ?? t("why.nograph")) : el("div", { class: "charts" }, charts.map((c) => c.node)));
 		for (const chart of answer.data === null ? [] : charts)
 			chart.place(answer.data);
 		for (const chart of answer.data === null ? [] : charts)
@@ -251,8 +259,8 @@ export class Graphs {
 		if (this.shown?.row.id !== row.id)
 			return;
 		const blind = answer.data?.forecast?.why !== undefined;
-		this.nothing.textContent = t(blind ? "chart.noforecast" : "chart.none");
-		this.nothing.hidden = answer.data !== null && !blind;
+		this.nothing.textContent = elsewhere(answer) ?? t(blind ? "chart.noforecast" : "chart.none");
+		this.nothing.hidden = answer.data !== null && !blind && answer.collector === undefined;
 		for (const chart of this.charts)
 			chart.place(answer.data);
 		for (const chart of this.charts)
