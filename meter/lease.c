@@ -8,8 +8,9 @@
 #define BEAT_NS (STORE_BEAT_S * NS_PER_S)
 #define LEASE_NS (STORE_LEASE_S * NS_PER_S)
 #define DAY_MS (INT64_C(86400) * 1000)
-#define NAME_AGAIN_NS (30 * NS_PER_S) /* how often one whose name is taken looks again   \
-				       */
+#define NAME_AGAIN_NS                                                                    \
+	(30 * NS_PER_S) /* how often one whose name is taken looks again                 \
+			 */
 
 enum { LEAVING_MOST = 64 }; /* hosts on their way to another at a time: no herd */
 
