@@ -59,7 +59,8 @@ MUTANTS = {
     "old sums stay": ("billing", "\0delete from usage_sum where account_id = $1", "\0delete from usage_sum where account_id < $1"),
     "made up is forgotten": ("billing", "simulated = usage_sum.simulated or excluded.simulated,", "simulated = usage_sum.simulated,"),
     "another month's sums": ("bill_usage", "and period_from = since", ""),
-    "other windows are counted": ("usage_received", "window_from >= greatest(since, summed)", "window_from >= since"),
+    "other windows are counted": ("usage_received",
+                                  "account_id = account and window_from >= greatest(since, summed)", "account_id = account and window_from >= since"),
     "what is told is taken out and not read": ("billing", "and resource_id = any (array(select t.resource_id from usage_touched t\n    where t.account_id = $1",
                                       "and resource_id = any (array(select t.resource_id from usage_touched t\n    where false"),
 }
@@ -156,12 +157,12 @@ class World:
     def late(self):
         hours = int((self.now - BEGIN) / HOUR)
         self.window(self.dice.choice(self.things), BEGIN + self.dice.randrange(max(0, hours - 700), hours) * HOUR,
-                    simulated=self.dice.random() < 0.2)
+                    simulated=self.dice.random() < 0.03)
 
     def corrected(self):
         w = self.some_window()
         self.window((w["account_id"], w["resource_id"], w["resource_kind"], w["vm_id"]), w["window_from"],
-                    w["through"] + timedelta(seconds=1), self.dice.random() < 0.2)
+                    w["through"] + timedelta(seconds=1), self.dice.random() < 0.03)
 
     def twice(self):
         w = self.some_window()
@@ -245,7 +246,7 @@ class World:
             at = before.replace(minute=0, second=0)
             while at <= self.now:
                 if self.dice.random() < 0.9:
-                    self.window(thing, at, min(at + HOUR, self.now))
+                    self.window(thing, at, min(at + HOUR, self.now), self.dice.random() < 0.01)
                 at += HOUR
 
     def happens(self):
