@@ -5,7 +5,7 @@
 #include "base/db.h"
 #include <event2/event.h>
 
-enum { DESK_VALUES_MOST = 12, DESK_QUERIES_MOST = 12 };
+enum { DESK_VALUES_MOST = 12, DESK_QUERIES_MOST = 16 };
 
 /* A statement with its values; freed by desk_order_clear(). */
 struct desk_call {
