@@ -142,6 +142,7 @@ def cases():
 def check(jobs):
     yield run_files(cases())
     yield run_seeds(0, 1000, jobs)
+    yield run_seeds(0, 200, jobs, one_together)
     yield run_outage(300)
     yield mutants.run_all(jobs)
 
@@ -149,6 +150,7 @@ def check(jobs):
 def soak(jobs):
     yield run_files(cases())
     yield run_seeds(0, 10000, jobs)
+    yield run_seeds(0, 2000, jobs, one_together)
     yield run_outage(10000)
     yield run_month(1000, 3600)
     yield mutants.run_all(jobs)
