@@ -127,10 +127,53 @@ a_file_torn_while_it_is_open_is_replaced(void **unused_state unused)
 	spool_close(s);
 }
 
+static bool
+last_order(const struct spool_record *record, void *context)
+{
+	int64_t *last = context;
+
+	*last = record->order;
+	return true;
+}
+
+static void
+spool_keeps_the_later_and_survives_damage(void **unused_state unused)
+{
+	struct spool_record early = { .key = "k", .order = 5, .payload = "early" };
+	struct spool_record late = { .key = "k", .order = 9, .payload = "late" };
+	struct spool *s = NULL;
+	struct err e = ERR_INIT;
+	uint64_t count = 0;
+	int64_t last = 0;
+
+	assert_true(spool_open(&s, path, SPOOL_SALVAGE, &e));
+	assert_true(spool_put(s, &late, 1, &e) && spool_put(s, &early, 1, &e));
+	assert_true(spool_each(s, 10, last_order, &last, &e));
+	assert_int_equal(last, 9);
+	assert_true(spool_drop(s, "k", 5, &e) && spool_count(s, &count, &e));
+	assert_int_equal(count, 1); /* a later one was put meanwhile: it stays */
+	assert_true(spool_drop(s, "k", 9, &e) && spool_count(s, &count, &e));
+	assert_int_equal(count, 0);
+	spool_close(s);
+	FILE *f = fopen(path, "we");
+	assert_non_null(f);
+	assert_true(
+	    fputs("this is no database, but it is long enough to look like something",
+		f) >= 0);
+	assert_int_equal(fclose(f), 0);
+	scoped_free char *wal = mem_printf("%s-wal", path);
+	(void)unlink(wal);
+	assert_true(spool_open(&s, path, SPOOL_SALVAGE, &e));
+	assert_true(spool_put(s, &late, 1, &e));
+	spool_close(s);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(spool_keeps_the_later_and_survives_damage,
+		    folder_make, folder_remove),
 		cmocka_unit_test_setup_teardown(what_a_torn_file_still_tells_is_kept,
 		    folder_make, folder_remove),
 		cmocka_unit_test_setup_teardown(a_file_torn_while_it_is_open_is_replaced,

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Values at the borders: numbers, times, settings, JSON, the spool. */
+/* Values at the borders: numbers, times, settings, JSON. */
 #include "base/clock.h"
 #include "base/conf.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/rat.h"
-#include "base/spool.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -189,50 +187,6 @@ json_that_is_none_is_refused(void **unused_state unused)
 	}
 }
 
-static bool
-count_visit(const struct spool_record *record, void *context)
-{
-	int64_t *last = context;
-
-	*last = record->order;
-	return true;
-}
-
-static void
-spool_keeps_the_later_and_survives_damage(void **unused_state unused)
-{
-	char folder[] = "/tmp/jeoul-spool-XXXXXX";
-	struct spool_record early = { .key = "k", .order = 5, .payload = "early" };
-	struct spool_record late = { .key = "k", .order = 9, .payload = "late" };
-	struct spool *s = NULL;
-	struct err e = ERR_INIT;
-	uint64_t count = 0;
-	int64_t last = 0;
-
-	assert_non_null(mkdtemp(folder));
-	scoped_free char *path = mem_printf("%s/s.db", folder);
-	assert_true(spool_open(&s, path, SPOOL_SALVAGE, &e));
-	assert_true(spool_put(s, &late, 1, &e) && spool_put(s, &early, 1, &e));
-	assert_true(spool_each(s, 10, count_visit, &last, &e));
-	assert_int_equal(last, 9);
-	assert_true(spool_drop(s, "k", 5, &e) && spool_count(s, &count, &e));
-	assert_int_equal(count, 1); /* a later one was put meanwhile: it stays */
-	assert_true(spool_drop(s, "k", 9, &e) && spool_count(s, &count, &e));
-	assert_int_equal(count, 0);
-	spool_close(s);
-	FILE *f = fopen(path, "we");
-	assert_non_null(f);
-	assert_true(
-	    fputs("this is no database, but it is long enough to look like something",
-		f) >= 0);
-	assert_int_equal(fclose(f), 0);
-	scoped_free char *wal = mem_printf("%s-wal", path);
-	(void)unlink(wal);
-	assert_true(spool_open(&s, path, SPOOL_SALVAGE, &e));
-	assert_true(spool_put(s, &late, 1, &e));
-	spool_close(s);
-}
-
 static void
 a_place_is_read_out_of_an_error(void **unused_state unused)
 {
@@ -264,7 +218,6 @@ main(void)
 		cmocka_unit_test(settings_survive_the_way_to_a_role),
 		cmocka_unit_test(json_numbers_keep_their_digits),
 		cmocka_unit_test(json_that_is_none_is_refused),
-		cmocka_unit_test(spool_keeps_the_later_and_survives_damage),
 		cmocka_unit_test(a_place_is_read_out_of_an_error),
 	};
 
