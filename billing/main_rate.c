@@ -20,15 +20,15 @@ static bool
 options_read(struct options *o, int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++) {
+		bool more = i + 1 < argc;
+
 		if (strcmp(argv[i], "--kept") == 0)
 			o->kept = true;
-		else if (i + 1 == argc)
-			return false;
-		else if (strcmp(argv[i], "--config") == 0)
+		else if (more && strcmp(argv[i], "--config") == 0)
 			o->config = argv[++i];
-		else if (strcmp(argv[i], "--as-of") == 0)
+		else if (more && strcmp(argv[i], "--as-of") == 0)
 			o->as_of = argv[++i];
-		else if (strcmp(argv[i], "--set") == 0 &&
+		else if (more && strcmp(argv[i], "--set") == 0 &&
 		    o->flag_count < ARRAY_LEN(o->flags))
 			o->flags[o->flag_count++] = argv[++i];
 		else

@@ -48,6 +48,9 @@ declare
     all_until timestamptz := now() - p_clean_ms * interval '1 millisecond';
 begin
     set local synchronous_commit = off; -- one that is lost is said again
+    -- A host that was taken out is nobody's: it must not stand for one that is to be asked.
+    delete from host_lease l using host h where h.id = l.host_id and (h.removed is not null or h.state = 'Removed')
+        and l.turn = (select c.turn from collector c where c.name = p_name);
     update collector c set turn = case when c.lost then nextval('collector_turn') else c.turn end, lost = false,
         session = p_session, machine = p_machine, started = case when p_first then now() else c.started end, seen = now(),
         clean = all_until, expires = until, backend = pg_backend_pid(), backend_start = began, vm_count = p_vms,
@@ -99,10 +102,10 @@ begin
         update collector set lost = true where name in (select c.name from collector c where c.expires < now()
             and not c.lost and exists (select from host_lease l where l.turn = c.turn) for update skip locked);
     end if;
-    delete from host_lease l where l.turn = p_turn and exists (select from host h where h.id = l.host_id
-        and (h.removed is not null or h.state = 'Removed'));
     with free as (
-        select l.host_id from host_lease l where not exists (select from collector c where c.turn = l.turn and not c.lost)
+        select l.host_id from host_lease l join host h on h.id = l.host_id
+        where not exists (select from collector c where c.turn = l.turn and not c.lost)
+            and h.removed is null and h.state <> 'Removed'
         order by l.host_id limit p_wanted for update of l skip locked
     )
     update host_lease l set turn = p_turn, since = now() from free where l.host_id = free.host_id;

@@ -129,7 +129,7 @@ CLOSED = {
     "tariff": ("exists (select from account_tariff a where a.tariff_id = x.id)", {"created"}),
     "tariff_version": ("true", set()),
     "billing_period": ("closed_at is not null", {"looked_at"}),
-    "usage_window": ("window_from < '2024-01-31T15:00Z'", set()),
+    "usage_window": ("window_from < '2024-01-31T15:00Z'", {"turn"}),  # which collector wrote it is no consumption
     "lifetime": ("valid_from < '2024-01-31T15:00Z' and valid_to < '2024-01-31T15:00Z'", set()),
 }
 

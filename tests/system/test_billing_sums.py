@@ -142,7 +142,7 @@ class World:
         net = n[1:3] if kind == "nic" else [0, 0]
         disk = n[3:] if kind == "volume" else [0] * 4
         self.written(account, resource, begin, begin + HOUR, kind, vm, through or begin + self.dice.random() * HOUR, "e",
-                     cpu, cpu, *net, *disk, *[None] * 8, 1, 0, simulated, *[None] * 6)
+                     cpu, cpu, *net, *disk, *[None] * 8, 1, 0, simulated, *[None] * 6, 1)
 
     def written(self, *values):
         rows(self.meter, "execute put (" + ", ".join(["%s"] * len(values)) + ")", *values)

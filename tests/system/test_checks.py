@@ -140,7 +140,8 @@ BREACHES = {
         "update collector set expires = now() + interval '1 hour', started = now() - interval '2 minutes'; update host set created = now() "
         "- interval '2 minutes'; insert into host_lease select id, 0, now() - interval '2 minutes' from host on conflict do nothing",
         "update collector set expires = now() + interval '1 hour', started = now() - interval '2 minutes'; "
-        "insert into collector select 'gone', nextval('collector_turn'), false, '', '', now(), now(), now() - interval '2 minutes', 1, now(); "
+        "insert into collector (name, turn, session, machine, started, seen, clean, expires, backend, backend_start) select 'gone', "
+        "nextval('collector_turn'), '', '', now(), now(), now(), now() - interval '2 minutes', 1, now(); "
         "update host set created = now() - interval '2 minutes'; "
         "insert into host_lease select h.id, c.turn, now() - interval '2 minutes' from host h, collector c where c.name = 'gone'"],
     "window_bounds": [

@@ -123,8 +123,24 @@ def taken_over(house, hosts, since):
         since, list(hosts), since))
 
 
-def test_two_share_the_hosts_and_a_third_takes_its_part(house):
+def test_a_host_that_is_taken_out_costs_no_other_its_collector(house):
     wait_for("all guests", lambda: all_since(house, 1), 30)
+    crowd.plant(house, 1, 0, HOSTS)
+    wait_for("one more host", lambda: shares(house) == {"one": HOSTS + 1}, 20)
+    house.sql("""with h as (update host set removed = now(), state = 'Removed' where name = %s returning id),
+        y as (update host_history set valid_to = now() where host_id in (select id from h))
+        update lifetime set valid_to = now(), close_reason = 'removed' where kind = 'host' and resource_id in (select id from h)""",
+              f"made-up-{HOSTS}")
+    wait_for("the lease to go", lambda: shares(house) == {"one": HOSTS}, 20)
+    alive = "select seen from collector where name = 'one'"
+    for _ in range(3):  # signs of life, each of which may give hosts away
+        last = house.sql(alive)
+        wait_for("a sign of life", lambda t=last: house.sql(alive) != t, 20)
+    assert shares(house) == {"one": HOSTS}
+    wait_for("all guests", lambda t=time.time(): all_since(house, t), 30)
+
+
+def test_two_share_the_hosts_and_a_third_takes_its_part(house):
     assert shares(house) == {"one": HOSTS}
     house.two.start()
     wait_for("half of the hosts", lambda: shares(house) == {"one": 3, "two": 3}, 30)

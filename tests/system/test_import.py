@@ -167,9 +167,11 @@ def test_order_of_arrival_changes_nothing(house):
     house.rate(now())
     charged = set()
     for client, batch in bills:
+        since = month("Asia/Seoul", now())[0]  # on the first days of a month the one before is open too
         lines = house.sql("select sku, resource_name, quantity, exact, amount from accrual a join account c on c.id = a.account_id "
-                          "where c.uuid = %s order by 1, 2, 3", client.account)
-        run, = house.sql("select through from accrual_run r join account c on c.id = r.account_id where c.uuid = %s", client.account)
+                          "where c.uuid = %s and a.period_from = %s order by 1, 2, 3", client.account, since)
+        run, = house.sql("select through from accrual_run r join account c on c.id = r.account_id where c.uuid = %s "
+                         "and r.period_from = %s", client.account, since)
         want = expected(batch, PRICES, (month("Asia/Seoul", now())[0], run[0]), "Asia/Seoul")
         assert len(want) == 4
         assert {(line[0], line[1]): tuple(map(Fraction, line[2:])) for line in lines} == want
@@ -454,6 +456,9 @@ def closed_world(house, name):
     first = month("Asia/Seoul", now(), -2)
     client = house.customer(name, PRICES, "Asia/Seoul", 0)
     house.sql("update account set created = %s where uuid = %s", first[0] + timedelta(days=1), client.account)
+    # Its months close when they are over: so the second one is closed on the first of a month too.
+    house.sql("insert into billing_terms (account_id, issuer_id, grace_hours) "
+              "select a.id, min(i.id), 0 from account a, issuer i where a.uuid = %s group by 1", client.account)
     return client, first
 
 
@@ -498,7 +503,7 @@ def closed(house):
     client.past = past_of("closed", first, 11)
     for i in range(0, len(client.past), 10):
         house.push(client.past[i:i + 10])
-    house.rate(first[1] + timedelta(hours=25))
+    house.rate(first[1] + timedelta(minutes=1))
     return client, first
 
 
@@ -590,7 +595,7 @@ def test_what_comes_after_closing_is_a_difference_on_the_next_statement(house, c
     random.Random(3).shuffle(late)
     assert house.push(late)["stored"] == 4
     client.past += late
-    house.rate(second[1] + timedelta(hours=25))
+    house.rate(second[1] + timedelta(minutes=1))
     after = statements(house, client)
     assert len(after) == 2
     assert hashlib.sha256(json.dumps([list(map(str, r)) for r in after[:1]] + lines(house, after[0])).encode()).hexdigest() == frozen
@@ -606,14 +611,14 @@ def test_what_comes_after_closing_is_a_difference_on_the_next_statement(house, c
     assert told([l for l in found if l["kind"] == "charge"]) == expected(client.past, PRICES, second, "Asia/Seoul")
     # Once more: nothing more.
     house.push(late)
-    house.rate(second[1] + timedelta(hours=26))
+    house.rate(second[1] + timedelta(minutes=2))
     assert statements(house, client) == after
     house.audited()
 
 
 def test_what_is_too_old_for_any_bill_is_refused(house):
     client, first = closed_world(house, "old")
-    house.rate(first[1] + timedelta(hours=25))
+    house.rate(first[1] + timedelta(minutes=1))
     # As if that month had been closed half a year ago.
     house.sql("""update billing_period set starts = starts - interval '184 days', ends = ends - interval '184 days'
         where account_id = (select id from account where uuid = %s) and closed_at is not null""", client.account)

@@ -357,6 +357,8 @@ def test_fields_of_every_list_are_those_of_the_table(house, things):
         fields = set(document[schema]["properties"]) - {"password"}  # of a VM: shown once, kept nowhere
         if view == "api_zone":
             inside -= {"created"}
+        if view == "api_host":
+            fields -= {"hasenoughcapacity", "requiresStorageMotion", "suitableformigration"}  # of findHostsForMigration alone
         if inside - fields or fields - columns:
             unknown[view] = (inside - fields, fields - columns)
     assert unknown == {}
