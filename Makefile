@@ -134,7 +134,7 @@ property-mutants: $(BUILD)/prop/billing
 	@BUILD=$(BUILD) /usr/bin/python3 -B tests/prop/mutants.py
 
 .PHONY: build run stop clean-state check unit vectors lint format format-check clean install
-.PHONY: soak-billing fresh bench bench-meter bench-rating bench-web bench-snmp bench-scale bench-programs
+.PHONY: soak-billing fresh bench bench-meter bench-rating bench-web bench-snmp bench-scale bench-peers bench-programs
 build: $(PROGRAMS)
 
 $(BUILD)/obj/%.o: %.c | $(GEN_HEADERS)
@@ -210,7 +210,7 @@ fresh:
 bench-programs: $(BENCH_PROGRAMS)
 bench:
 	@setup/bench meter rating web snmp
-bench-meter bench-rating bench-web bench-snmp bench-scale: bench-%:
+bench-meter bench-rating bench-web bench-snmp bench-scale bench-peers: bench-%:
 	@setup/bench $*
 
 C_FILES = $(shell git ls-files '*.c' '*.h' '*.def')
