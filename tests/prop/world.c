@@ -256,7 +256,7 @@ prices_make(struct world *w)
 	struct dice *d = &w->dice;
 
 	for (size_t i = 0; i < ARRAY_LEN(skus); i++) {
-		if (dice_chance(d, 60))
+		if (w->price_count < PRICES_MOST && dice_chance(d, 60))
 			price_make(w, &skus[i], NULL);
 		if (w->price_count < PRICES_MOST && dice_chance(d, 15))
 			price_make(w, &skus[i], DICE_PICK(d, offerings));
