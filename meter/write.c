@@ -523,20 +523,19 @@ drain_start(struct meter *m)
 	return job != NULL || more;
 }
 
-/* What waits to be read needs them written first; else it is their turn. */
-static bool
-write_wanted(struct meter *m)
+/* What waits to be read needs the rows before it written; else what lies on the disk goes
+ * first, and rows when it is their turn. */
+static void
+rows_start(struct meter *m)
 {
-	if (m->in.unloaded > 0)
-		return true;
-	return !drain_start(m) && m->now.mono.ns >= m->write.ns;
+	if (m->in.unloaded > 0 || (!drain_start(m) && m->now.mono.ns >= m->write.ns))
+		write_start(m);
 }
 
 static void
 database_step(struct meter *m)
 {
 	struct store_job *lease;
-	bool soon = m->urgent && !m->away;
 
 	if (m->away && m->now.mono.ns < m->retry.ns)
 		return;
@@ -546,13 +545,15 @@ database_step(struct meter *m)
 		job_start(m, lease);
 	else if (m->beaten.ns == 0 || m->superseded)
 		return; /* no host is known to be ours */
-	else if (!soon && m->now.mono.ns >= m->refresh.ns)
+	else if (m->urgent && !m->away)
+		write_start(m);
+	else if (m->now.mono.ns >= m->refresh.ns)
 		refresh_start(m);
 	/* What ended is in the tables before it is asked for there. */
-	else if (!soon && m->in.unloaded > 0 && m->closed_count == 0)
+	else if (m->in.unloaded > 0 && m->closed_count == 0)
 		load_start(m);
-	else if (soon || write_wanted(m))
-		write_start(m);
+	else
+		rows_start(m);
 }
 
 void
